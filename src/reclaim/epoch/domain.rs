@@ -1,0 +1,321 @@
+//! A domain: its clock, and the list of the records in which threads announce that they are pinned.
+
+use alloc::boxed::Box;
+use core::cell::Cell;
+use core::ptr;
+
+use crossbeam_utils::CachePadded;
+
+use crate::reclaim::{heavy, is_asymmetric, light};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_fn};
+
+/// One step of the clock. The lowest bit is a record's mark that it is pinned, so that announcing is one store.
+const STEP: usize = 2;
+const PINNED: usize = 1;
+
+/// A set of threads whose guards hold back each other's garbage; made by [`domain!`](crate::domain).
+///
+/// # Safety
+///
+/// `state` always returns the same state, which no other domain returns; `with_local` runs its argument on the
+/// calling thread's own [`Local`] for that state, or returns `None` where the thread has none (any more).
+pub unsafe trait Domain: 'static + Sized {
+    /// The domain's clock and records.
+    #[doc(hidden)]
+    fn state() -> &'static State;
+    /// The calling thread's place in it.
+    #[doc(hidden)]
+    fn with_local<T>(f: impl FnOnce(&Local) -> T) -> Option<T>;
+}
+
+/// Makes a domain of its own, whose garbage no foreign guard can hold back.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::{Queue, reclaim::Epoch};
+///
+/// latchfree::domain! {
+///     /// Only the broker's own threads pin here.
+///     pub struct Broker;
+/// }
+///
+/// let queue: Queue<u32, Epoch<Broker>> = Queue::default();
+/// queue.push(1);
+/// assert_eq!(queue.pop(), Some(1));
+/// ```
+#[macro_export]
+macro_rules! domain {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident;) => {
+        $(#[$meta])*
+        $vis struct $name;
+
+        // SAFETY: the global and the thread-local are this expansion's own, so no other domain has them.
+        unsafe impl $crate::reclaim::epoch::Domain for $name {
+            fn state() -> &'static $crate::__private::State {
+                $crate::__global!($crate::__private::State, $crate::__private::State::new())
+            }
+            $crate::__with_local!($name);
+        }
+    };
+}
+
+/// The thread-local half of a domain, absent without `std`.
+#[cfg(any(feature = "std", latchfree_loom, latchfree_stall))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_local {
+    ($name:ident) => {
+        #[inline]
+        fn with_local<T>(f: impl FnOnce(&$crate::__private::Local) -> T) -> Option<T> {
+            $crate::__local!(LOCAL: $crate::__private::Local = $crate::__private::Local::new());
+            LOCAL.try_with(f).ok()
+        }
+    };
+}
+/// Without thread-locals every thread is one that has none.
+#[cfg(not(any(feature = "std", latchfree_loom, latchfree_stall)))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_local {
+    ($name:ident) => {
+        fn with_local<T>(_: impl FnOnce(&$crate::__private::Local) -> T) -> Option<T> {
+            None
+        }
+    };
+}
+
+crate::domain! {
+    /// The domain of the process, in which everybody pins who does not say otherwise.
+    #[derive(Debug)]
+    pub struct Global;
+}
+
+/// A domain's clock and records.
+#[derive(Debug)]
+pub struct State {
+    /// Even, moves by [`STEP`]; written by whoever advances, read by everybody who pins.
+    clock: CachePadded<AtomicUsize>,
+    /// Newest first; records are prepended and never leave.
+    records: AtomicPtr<Record>,
+    count: AtomicUsize,
+}
+
+/// Where one participant announces. Two lines: foreign scans must not slow the owner's neighbours.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Record {
+    /// The epoch it is pinned at, with [`PINNED`]; 0 while it is not pinned. Written by the owner only.
+    announced: AtomicUsize,
+    /// Somebody owns it.
+    claimed: AtomicBool,
+    /// Its number in the domain, from 0.
+    pub(super) number: usize,
+    /// The record prepended before this one; written before this one is published.
+    next: *const Record,
+    // The rest belongs to the owner, whoever claimed it.
+    /// How many guards it has; it is pinned while there is one.
+    pub(super) depth: Cell<usize>,
+    /// Its owner has gone: the last guard to end gives it back.
+    orphaned: Cell<bool>,
+    /// It is running destructors of reclaimed objects: those that they retire are freed later, so that a long chain
+    /// of them does not recurse.
+    pub(super) reclaiming: Cell<bool>,
+}
+
+// SAFETY: the cells and `next` are written by the claiming owner only; ownership passes by `claimed`, released with
+// `Release` and taken with `Acquire`. A record is reached from another thread only for its atomics.
+unsafe impl Sync for Record {}
+
+impl State {
+    const_fn! {
+        /// A domain without participants.
+        #[must_use]
+        #[allow(clippy::new_without_default, reason = "for the macro only")]
+        pub const fn new() -> Self {
+            Self {
+                clock: CachePadded::new(AtomicUsize::new(0)),
+                records: AtomicPtr::new(ptr::null_mut()),
+                count: AtomicUsize::new(0),
+            }
+        }
+    }
+
+    /// Announces that the record's owner is in a critical section, at the epoch that the clock shows.
+    #[inline]
+    pub(super) fn enter(&self, record: &Record) {
+        let asymmetric = is_asymmetric();
+        // Acquire: pairs with the Release in `try_advance`; what happened before the epoch began happens before what
+        // we read from here on (invariant 2).
+        let mut epoch = self.clock.load(Ordering::Acquire);
+        loop {
+            // Release: keeps what the owner did in an earlier critical section before this announcement, which a scan
+            // may read instead of the 0 that ended that section.
+            record.announced.store(epoch | PINNED, Ordering::Release);
+            // Against the heavy barrier in `try_advance`: either its scan sees the announcement, or we see its clock.
+            light(asymmetric);
+            // Acquire: as above, for the epoch that is kept.
+            let now = self.clock.load(Ordering::Acquire);
+            if now == epoch {
+                return;
+            }
+            // The clock moved meanwhile: other threads made progress. Announce what it shows now.
+            epoch = now;
+        }
+    }
+
+    /// Announces again if the clock has moved since.
+    #[inline]
+    pub(super) fn reenter(&self, record: &Record) {
+        // Relaxed: only whether it moved; `enter` reads it again.
+        if self.clock.load(Ordering::Relaxed) != record.epoch() {
+            self.enter(record);
+        }
+    }
+
+    /// Moves the clock one step if every pinned participant has seen where it stands.
+    #[cold]
+    pub(super) fn try_advance(&self) -> bool {
+        // Acquire: pairs with the Release below, so that advances form a chain (invariant 2).
+        let epoch = self.clock.load(Ordering::Acquire);
+        if !heavy() {
+            return false;
+        }
+        // Acquire: pairs with the Release of `register`, for the record's contents.
+        let mut next: *const Record = self.records.load(Ordering::Acquire);
+        // SAFETY: records are never freed.
+        while let Some(record) = unsafe { next.as_ref() } {
+            // Acquire: pairs with the Release in `enter` and `leave`; what the owner did in the critical section that
+            // it left happens before the step.
+            let announced = record.announced.load(Ordering::Acquire);
+            if announced & PINNED != 0 && announced != epoch | PINNED {
+                return false;
+            }
+            next = record.next;
+        }
+        // AcqRel: Release pairs with the loads of the clock, Acquire keeps the chain if another step was seen. Losing
+        // means that somebody else moved the clock, by the same step.
+        self.clock
+            .compare_exchange(epoch, epoch.wrapping_add(STEP), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// True if an object retired at `tag` may be reclaimed: the clock is three steps on.
+    ///
+    /// The difference is taken as signed, so that the clock may wrap: what waits for half its range counts as young.
+    #[inline]
+    pub(super) fn is_past(tag: usize, clock: usize) -> bool {
+        clock.wrapping_sub(tag) as isize >= 3 * STEP as isize
+    }
+
+    #[inline]
+    pub(super) fn clock(&self) -> usize {
+        // Acquire: pairs with the Release in `try_advance`; the critical sections that ended before this epoch happen
+        // before what is reclaimed now.
+        self.clock.load(Ordering::Acquire)
+    }
+
+    /// How many records there are: what one scan costs.
+    #[inline]
+    pub(super) fn participants(&self) -> usize {
+        // Relaxed: a measure only.
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// A record that the caller owns: one that was given back, or a new one.
+    #[cold]
+    pub(super) fn register(&self) -> &'static Record {
+        // Acquire: pairs with the Release below.
+        let mut head = self.records.load(Ordering::Acquire);
+        let mut next: *const Record = head;
+        // SAFETY: records are never freed.
+        while let Some(record) = unsafe { next.as_ref() } {
+            // Relaxed first look. Acquire on success: takes over the cells that the last owner released. Losing means
+            // that another thread owns it now.
+            if !record.claimed.load(Ordering::Relaxed)
+                && record.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return record;
+            }
+            next = record.next;
+        }
+        let record = Box::leak(Box::new(Record {
+            announced: AtomicUsize::new(0),
+            claimed: AtomicBool::new(true),
+            // Relaxed: numbers need only differ.
+            number: self.count.fetch_add(1, Ordering::Relaxed),
+            next: ptr::null(),
+            depth: Cell::new(0),
+            orphaned: Cell::new(false),
+            reclaiming: Cell::new(false),
+        }));
+        loop {
+            record.next = head;
+            // Release: publishes the record; pairs with the Acquire loads of the list. Losing means that another
+            // record was prepended: prepend to that one.
+            match self.records.compare_exchange(head, record, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return record,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+}
+
+impl Record {
+    /// The epoch at which it is pinned; meaningful to its owner.
+    #[inline]
+    pub(super) fn epoch(&self) -> usize {
+        // Relaxed: the owner's own store.
+        self.announced.load(Ordering::Relaxed) & !PINNED
+    }
+
+    /// Ends the critical section, and the ownership if the owner has gone.
+    #[inline]
+    pub(super) fn leave(&self) {
+        // Release: what was read and written in the critical section happens before an advance that sees this.
+        self.announced.store(0, Ordering::Release);
+        if self.orphaned.get() {
+            self.give_back();
+        }
+    }
+
+    /// The owner goes: now if it is not pinned, else with the last guard (never, if that was leaked).
+    pub(super) fn orphan(&self) {
+        if self.depth.get() == 0 {
+            self.give_back();
+        } else {
+            self.orphaned.set(true);
+        }
+    }
+
+    #[cold]
+    fn give_back(&self) {
+        self.orphaned.set(false);
+        // Release: hands the cells over; pairs with the Acquire in `register`.
+        self.claimed.store(false, Ordering::Release);
+    }
+}
+
+/// A thread's place in a domain: the record that it registered, given back at thread exit.
+#[derive(Debug)]
+pub struct Local {
+    pub(super) record: Cell<*const Record>,
+}
+
+impl Local {
+    /// A place without a record; pinning for the first time takes one.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "for the macro only")]
+    pub const fn new() -> Self {
+        Self { record: Cell::new(ptr::null()) }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: records are never freed, and this one is ours.
+        if let Some(record) = unsafe { self.record.get().as_ref() } {
+            record.orphan();
+        }
+    }
+}

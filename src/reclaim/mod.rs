@@ -1,0 +1,121 @@
+//! Memory reclamation: when may memory that other threads might still read be freed?
+//!
+//! A lock-free structure unlinks an object while other threads may hold pointers to it. It therefore *retires* the
+//! object, and a reclaimer frees it once nobody can hold such a pointer. Threads say that they might by holding a
+//! guard ([`pin`](crate::pin)): a guard costs about a nanosecond and protects everything in its domain, so one
+//! guard serves any number of structures.
+//!
+//! | reclaimer | a guard costs | garbage belongs to | bounds on `T` |
+//! |---|---|---|---|
+//! | [`Epoch`] (default) | a plain store, a load and a compare | its structure: freed by it, and all of it when it is dropped | none |
+//! | [`Crossbeam`] | a locked instruction, or a fence | crossbeam-epoch's global collector | `Send + 'static` |
+//!
+//! # What a stalled thread costs
+//!
+//! A thread that stays pinned, stalled or with a leaked guard, holds back the reclamation of its whole domain, and
+//! never anybody's progress. How much waits is visible on each structure (`backlog`). An isolated domain
+//! ([`domain!`](crate::domain)) keeps foreign guards out.
+//!
+//! # fork, signals
+//!
+//! After `fork` the child has only the thread that forked; guards that the parent's other threads held at that
+//! moment stay pinned in the child for ever: nothing is reclaimed there, and structures still work. Fork while no
+//! other thread is pinned, or `exec`. `pin` is not async-signal-safe.
+
+use core::ptr::NonNull;
+
+mod barrier;
+#[cfg(feature = "crossbeam")]
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+mod crossbeam;
+pub mod epoch;
+
+#[doc(inline)]
+pub use self::barrier::{Barrier, BarrierChosen, barrier, choose_barrier};
+pub(crate) use self::barrier::{heavy, is_asymmetric, light};
+#[cfg(feature = "crossbeam")]
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+#[doc(inline)]
+pub use self::crossbeam::{Crossbeam, CrossbeamGarbage};
+#[doc(inline)]
+pub use self::epoch::{Epoch, Garbage, Guard, OwnedGuard, Participant, ParticipantGuard};
+
+/// An object that was unlinked and waits to be reclaimed.
+#[derive(Debug)]
+pub struct Retired {
+    /// The object.
+    pub object: NonNull<u8>,
+    /// Frees it: its destructor and its memory.
+    pub reclaim: unsafe fn(NonNull<u8>),
+    /// What it occupies, in bytes, for the gauge and for how often reclamation is attempted.
+    pub bytes: usize,
+}
+
+/// What a structure has retired and not yet freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many objects.
+    pub objects: usize,
+    /// What they occupy, in bytes, without what their destructors would free besides.
+    pub bytes: usize,
+}
+
+/// A reclamation scheme: the seam between the structures and the question when memory may be freed.
+///
+/// Users name one as a structure's last type parameter, or never, as with `HashMap`'s hasher.
+///
+/// # Safety
+///
+/// An implementation promises:
+///
+/// 1. An object passed to [`retire`](Self::retire) is reclaimed at most once, and only when for every guard `g` of
+///    this reclaimer either the end of `g` happens before the reclamation, or the retiring call's earlier accesses
+///    (the unlinking) happen before the start of `g`.
+/// 2. Dropping a [`Garbage`](Self::Garbage) reclaims at once what it still holds, or leaves it to be reclaimed
+///    under clause 1 if [`Accepts`] demands `'static`.
+/// 3. An object is never reclaimed while `retire` still runs user code over half-made state: `reclaim` is called
+///    with the reclaimer's own state consistent, and may itself pin, retire and panic.
+/// 4. An object returned by [`reuse`](Self::reuse) was retired into the same garbage, satisfies clause 1, and is
+///    not reclaimed as well.
+/// 5. [`check`](Self::check) does not return if the guard protects nothing of this reclaimer's.
+pub unsafe trait Reclaim: Sized + 'static {
+    /// Proof that the caller is in a critical section.
+    type Guard;
+    /// Where one structure's retired objects wait.
+    type Garbage;
+
+    /// Enters a critical section; it lasts as long as the guard.
+    fn pin() -> Self::Guard;
+
+    /// An empty garbage store, for a structure that would like to reuse up to `keep` reclaimable objects.
+    fn garbage(keep: usize) -> Self::Garbage;
+
+    /// Panics unless the guard belongs to this reclaimer.
+    #[track_caller]
+    fn check(guard: &Self::Guard);
+
+    /// Hands over an unlinked object, to be reclaimed when no guard protects it any more.
+    ///
+    /// # Safety
+    ///
+    /// 1. The object is unlinked: no thread that enters a critical section after this call can reach it.
+    /// 2. It is retired once, and `retired.reclaim` may be called on it once, on any thread if the type that the
+    ///    structure holds is `Send`, and while the structure is alive or being dropped.
+    /// 3. The caller unlinked it under `guard`, which belongs to this reclaimer.
+    unsafe fn retire(garbage: &Self::Garbage, retired: Retired, guard: &Self::Guard);
+
+    /// The oldest retired object that may be reclaimed, back in the caller's hands as it was.
+    fn reuse(garbage: &Self::Garbage, guard: &Self::Guard) -> Option<NonNull<u8>>;
+
+    /// Tries to bring reclamation forward and reclaims what may be.
+    fn collect(garbage: &Self::Garbage);
+
+    /// What waits in this store.
+    fn backlog(garbage: &Self::Garbage) -> Backlog;
+}
+
+/// The types that a reclaimer's structures may hold: any for [`Epoch`], `Send + 'static` for [`Crossbeam`], which
+/// may run destructors after the structure is gone and on any thread.
+///
+/// It bounds the ways to construct a structure, and nothing else.
+pub trait Accepts<T>: Reclaim {}

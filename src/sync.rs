@@ -1,0 +1,402 @@
+//! The shim: the only file that names core atomics, loom or shuttle.
+//!
+//! The crate's sources are compiled in three worlds. Users get [`core`]'s atomics; `loom-tests` compiles the same
+//! files against loom, which explores weak-memory executions; `stall-tests` compiles them against shuttle, whose
+//! scheduler can freeze a thread at any atomic step. The world is chosen by a private cfg that the members' build
+//! scripts emit, never by a feature, so that no user's build can end up in the wrong one.
+
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+mod world {
+    pub(crate) use core::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
+    };
+
+    /// A static of this world, as an expression of type `&'static T`.
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __global {
+        ($type:ty, $init:expr) => {{
+            static GLOBAL: $type = $init;
+            &GLOBAL
+        }};
+    }
+
+    /// A thread-local of this world, whose destructor runs at thread exit.
+    #[doc(hidden)]
+    #[macro_export]
+    #[cfg(feature = "std")]
+    macro_rules! __local {
+        ($name:ident: $type:ty = $init:expr) => {
+            ::std::thread_local! { static $name: $type = const { $init } }
+        };
+    }
+}
+
+#[cfg(latchfree_stall)]
+mod world {
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
+    };
+
+    #[doc(hidden)]
+    pub use shuttle;
+
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __global {
+        ($type:ty, $init:expr) => {{
+            use $crate::__private::shuttle;
+            shuttle::lazy_static! { static ref GLOBAL: $type = $init; }
+            let global: &'static $type = &GLOBAL;
+            global
+        }};
+    }
+
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __local {
+        ($name:ident: $type:ty = $init:expr) => {
+            $crate::__private::shuttle::thread_local! { static $name: $type = $init }
+        };
+    }
+}
+
+#[cfg(latchfree_loom)]
+mod world {
+    pub(crate) use core::sync::atomic::Ordering;
+    pub(crate) use loom::sync::atomic::fence;
+
+    #[doc(hidden)]
+    pub use loom;
+
+    use super::model::reader_loads_are_rmws;
+
+    /// loom's atomics, with one switch: in a run whose reader loads are RMWs a `load` is a read-modify-write that
+    /// changes nothing. loom remembers only the last access to an atomic, so it finds no reason to try another
+    /// order for a reader that merely loads (tokio-rs/loom#166); an RMW is a reason.
+    macro_rules! atomic {
+        ($name:ident, $value:ty) => {
+            #[derive(Debug)]
+            pub(crate) struct $name(loom::sync::atomic::$name);
+
+            impl $name {
+                #[track_caller]
+                pub(crate) fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+                #[track_caller]
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    if reader_loads_are_rmws() {
+                        let any = self.0.compare_exchange(0, 0, Ordering::AcqRel, Ordering::Acquire);
+                        return any.unwrap_or_else(|actual| actual);
+                    }
+                    self.0.load(order)
+                }
+                #[track_caller]
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.0.store(value, order);
+                }
+                #[allow(dead_code, reason = "not every width is exchanged")]
+                #[track_caller]
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.0.swap(value, order)
+                }
+                #[allow(dead_code, reason = "not every width is added to")]
+                #[track_caller]
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_add(value, order)
+                }
+                #[allow(dead_code, reason = "not every width is subtracted from")]
+                #[track_caller]
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_sub(value, order)
+                }
+                #[track_caller]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+                #[allow(dead_code, reason = "not every width is reset")]
+                #[track_caller]
+                pub(crate) fn with_mut<T>(&mut self, f: impl FnOnce(&mut $value) -> T) -> T {
+                    self.0.with_mut(f)
+                }
+            }
+        };
+    }
+    atomic!(AtomicUsize, usize);
+    atomic!(AtomicU8, u8);
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);
+
+    impl AtomicBool {
+        #[track_caller]
+        pub(crate) fn new(value: bool) -> Self {
+            Self(loom::sync::atomic::AtomicBool::new(value))
+        }
+        #[track_caller]
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            if reader_loads_are_rmws() {
+                let any = self.0.compare_exchange(false, false, Ordering::AcqRel, Ordering::Acquire);
+                return any.unwrap_or_else(|actual| actual);
+            }
+            self.0.load(order)
+        }
+        #[track_caller]
+        pub(crate) fn store(&self, value: bool, order: Ordering) {
+            self.0.store(value, order);
+        }
+        #[track_caller]
+        pub(crate) fn compare_exchange(
+            &self,
+            current: bool,
+            new: bool,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<bool, bool> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+
+    impl<T> AtomicPtr<T> {
+        #[track_caller]
+        pub(crate) fn new(value: *mut T) -> Self {
+            Self(loom::sync::atomic::AtomicPtr::new(value))
+        }
+        #[track_caller]
+        pub(crate) fn load(&self, order: Ordering) -> *mut T {
+            if reader_loads_are_rmws() {
+                let null = core::ptr::null_mut();
+                let any = self.0.compare_exchange(null, null, Ordering::AcqRel, Ordering::Acquire);
+                return any.unwrap_or_else(|actual| actual);
+            }
+            self.0.load(order)
+        }
+        #[track_caller]
+        pub(crate) fn compare_exchange(
+            &self,
+            current: *mut T,
+            new: *mut T,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<*mut T, *mut T> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+        #[track_caller]
+        pub(crate) fn with_mut<U>(&mut self, f: impl FnOnce(&mut *mut T) -> U) -> U {
+            self.0.with_mut(f)
+        }
+    }
+
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __global {
+        ($type:ty, $init:expr) => {{
+            use $crate::__private::loom;
+            loom::lazy_static! { static ref GLOBAL: $type = $init; }
+            let global: &'static $type = &GLOBAL;
+            global
+        }};
+    }
+
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __local {
+        ($name:ident: $type:ty = $init:expr) => {
+            $crate::__private::loom::thread_local! { static $name: $type = $init }
+        };
+    }
+}
+
+#[cfg(any(latchfree_loom, latchfree_stall))]
+pub use world::*;
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+pub(crate) use world::*;
+
+/// `const fn` where the world's atomics have const constructors, `fn` under loom.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(latchfree_loom))]
+        $(#[$meta])* $vis const fn $($rest)*
+        #[cfg(latchfree_loom)]
+        $(#[$meta])* $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+/// An `UnsafeCell` with loom's interface, so that loom sees every access to plain memory.
+#[cfg(not(latchfree_loom))]
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(latchfree_loom))]
+impl<T> UnsafeCell<T> {
+    #[inline]
+    pub(crate) const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+    #[inline(always)]
+    pub(crate) fn with<U>(&self, f: impl FnOnce(*const T) -> U) -> U {
+        f(self.0.get())
+    }
+    #[inline(always)]
+    pub(crate) fn with_mut<U>(&self, f: impl FnOnce(*mut T) -> U) -> U {
+        f(self.0.get())
+    }
+}
+#[cfg(latchfree_loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+/// loom's way to reach the inside of an atomic that is not shared, for the worlds whose own is `get_mut`.
+#[cfg(not(latchfree_loom))]
+pub(crate) trait WithMut {
+    type Value;
+    fn with_mut<U>(&mut self, f: impl FnOnce(&mut Self::Value) -> U) -> U;
+}
+
+#[cfg(not(latchfree_loom))]
+macro_rules! with_mut {
+    ($([$($generic:ident)?] $atomic:ty, $value:ty;)+) => {$(
+        impl$(<$generic>)? WithMut for $atomic {
+            type Value = $value;
+            #[inline(always)]
+            fn with_mut<U>(&mut self, f: impl FnOnce(&mut $value) -> U) -> U {
+                f(self.get_mut())
+            }
+        }
+    )+};
+}
+#[cfg(not(latchfree_loom))]
+with_mut! {
+    [] AtomicUsize, usize;
+    [] AtomicU8, u8;
+    [T] AtomicPtr<T>, *mut T;
+}
+
+/// A byte of the process and not of a model: decided once, before and outside of what is explored.
+#[cfg(not(latchfree_loom))]
+pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
+
+/// Tells the processor, or the model, that this thread is in a bounded wait.
+#[inline]
+pub(crate) fn spin_loop() {
+    #[cfg(not(any(latchfree_loom, latchfree_stall)))]
+    core::hint::spin_loop();
+    #[cfg(latchfree_stall)]
+    shuttle::hint::spin_loop();
+    // Under loom the bound of a wait is zero or one, and a yield would only hide interleavings.
+}
+
+/// How models of this crate, and of crates over it, are run. Exists only in the loom build.
+#[cfg(latchfree_loom)]
+pub mod model {
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::world::AtomicUsize as ModelUsize;
+
+    std::thread_local! {
+        // loom runs all threads of a model on the thread that called it, so these are one switch a model.
+        static READER_RMWS: Cell<bool> = const { Cell::new(false) };
+        static ASYMMETRIC: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn reader_loads_are_rmws() -> bool {
+        READER_RMWS.with(Cell::get)
+    }
+
+    pub(crate) fn asymmetric() -> bool {
+        ASYMMETRIC.with(Cell::get)
+    }
+
+    /// Which barriers the model's threads have.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Barriers {
+        /// `fence(SeqCst)` on both sides.
+        Fence,
+        /// A light side and a heavy side that order light against heavy, and never light against light.
+        Asymmetric,
+    }
+
+    /// Explores `f` twice, with true loads and with reader loads as RMWs, and returns the executions of both runs.
+    ///
+    /// The bounds come from loom's environment variables; without `LOOM_MAX_PREEMPTIONS` the bound is
+    /// `preemptions`, and `None` explores without a bound.
+    ///
+    /// # Panics
+    ///
+    /// If an execution fails, or if either run explored fewer than `at_least` executions: a model that explores
+    /// nothing proves nothing.
+    #[track_caller]
+    pub fn check(
+        barriers: Barriers,
+        preemptions: Option<usize>,
+        at_least: usize,
+        f: impl Fn() + Sync + Send + 'static,
+    ) -> [usize; 2] {
+        let f = Arc::new(f);
+        [false, true].map(|rmws| {
+            let executions = Arc::new(AtomicUsize::new(0));
+            let mut builder = loom::model::Builder::new();
+            builder.max_branches = 20_000;
+            if builder.preemption_bound.is_none() {
+                builder.preemption_bound = preemptions;
+            }
+            READER_RMWS.with(|switch| switch.set(rmws));
+            ASYMMETRIC.with(|switch| switch.set(barriers == Barriers::Asymmetric));
+            let (f, counter) = (f.clone(), executions.clone());
+            builder.check(move || {
+                counter.fetch_add(1, Ordering::Relaxed);
+                f();
+            });
+            READER_RMWS.with(|switch| switch.set(false));
+            let executions = executions.load(Ordering::Relaxed);
+            assert!(
+                executions >= at_least,
+                "only {executions} executions explored (reader loads as RMWs: {rmws}), at least {at_least} expected"
+            );
+            executions
+        })
+    }
+
+    /// One word a thread: the light barrier is an RMW on the caller's own word, the heavy one an RMW on every
+    /// thread's. That orders light against heavy, as `membarrier` does, and leaves light against light unordered.
+    struct Words {
+        words: Vec<ModelUsize>,
+        given: AtomicUsize,
+    }
+
+    loom::lazy_static! {
+        static ref WORDS: Words = Words {
+            words: (0..loom::MAX_THREADS).map(|_| ModelUsize::new(0)).collect(),
+            given: AtomicUsize::new(0),
+        };
+    }
+    loom::thread_local! {
+        static WORD: usize = WORDS.given.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn light() {
+        WORD.with(|&word| WORDS.words[word].fetch_add(1, Ordering::AcqRel));
+    }
+
+    pub(crate) fn heavy() {
+        for word in &WORDS.words {
+            word.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Rooms that several structures use.
+
+pub(crate) mod backoff;
