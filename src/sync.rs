@@ -361,6 +361,8 @@ pub mod model {
             let (f, counter) = (f.clone(), executions.clone());
             builder.check(move || {
                 counter.fetch_add(1, Ordering::Relaxed);
+                // Here and not at the first barrier, whose thread's past would happen before every later one.
+                let _ = WORDS.words.len();
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));

@@ -168,7 +168,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter([1]);
+    /// let queue: latchfree::Queue<_> = [1].into_iter().collect();
     /// assert_eq!(queue.pop(), Some(1));
     /// assert_eq!(queue.pop(), None);
     /// ```
@@ -186,7 +186,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter("ab".chars());
+    /// let queue: latchfree::Queue<_> = "ab".chars().collect();
     /// let guard = latchfree::pin();
     /// assert_eq!(queue.pop_with(&guard), Some('a'));
     /// assert_eq!(queue.pop_with(&guard), Some('b'));
@@ -206,7 +206,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter(0..5);
+    /// let queue: latchfree::Queue<_> = (0..5).collect();
     /// assert_eq!(queue.pop_many(3), [0, 1, 2]);
     /// assert_eq!(queue.pop_many(9), [3, 4]);
     /// assert!(queue.pop_many(9).is_empty());
@@ -222,7 +222,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter(0..5);
+    /// let queue: latchfree::Queue<_> = (0..5).collect();
     /// let mut items = Vec::with_capacity(32);
     /// while queue.pop_many_into(&mut items, 32) > 0 {}
     /// assert_eq!(items, [0, 1, 2, 3, 4]);
@@ -250,7 +250,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter(0..5);
+    /// let queue: latchfree::Queue<_> = (0..5).collect();
     /// assert_eq!(queue.len(), 5);
     /// ```
     #[must_use]
@@ -278,7 +278,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let queue = latchfree::Queue::from_iter(0..5);
+    /// let queue: latchfree::Queue<_> = (0..5).collect();
     /// queue.clear();
     /// assert!(queue.is_empty());
     /// ```
@@ -311,7 +311,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// # Examples
     ///
     /// ```
-    /// let mut queue = latchfree::Queue::from_iter([1, 2]);
+    /// let mut queue: latchfree::Queue<_> = [1, 2].into_iter().collect();
     /// assert_eq!(queue.pop_mut(), Some(1));
     /// ```
     pub fn pop_mut(&mut self) -> Option<T> {

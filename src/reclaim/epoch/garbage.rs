@@ -231,7 +231,8 @@ impl Bin {
         // last claimer released. Losing means that another thread has it.
         let free = !self.claimed.load(Ordering::Relaxed)
             && self.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        free.then_some(Claim(self))
+        // Lazily: a claim that was made and dropped would give back somebody else's.
+        free.then(|| Claim(self))
     }
 }
 
