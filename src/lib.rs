@@ -1,8 +1,134 @@
 //! Strictly lock-free concurrent data structures on epoch-based reclamation.
+//!
+//! *Strictly* means that a thread which is stopped at any instruction never stops another one: not a producer that the
+//! scheduler took off its core in the middle of a push, not a consumer in the middle of a pop. Many queues that are called
+//! lock-free do not have this.
+//!
+//! # Choose a structure
+//!
+//! | you need | take |
+//! |---|---|
+//! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
+//!
+//! # Guards
+//!
+//! Memory that other threads may still read is freed when no guard that could protect it is left. Every operation takes a
+//! guard for its own duration; where several follow each other, hold one and use the `_with` forms:
+//!
+//! ```
+//! let (input, output) = (latchfree::Queue::new(), latchfree::Queue::new());
+//! input.push_all(0..100);
+//!
+//! let guard = latchfree::pin(); // for any number of structures
+//! while let Some(n) = input.pop_with(&guard) {
+//!     output.push_with(n * n, &guard);
+//! }
+//! drop(guard); // before anything that may take long
+//! assert_eq!(output.len(), 100);
+//! ```
+//!
+//! ```text
+//!   thread 1   ---[ guard ]------[ guard ]---->
+//!   thread 2   ------[ guard        ]--------->
+//!                      ^ retired here     ^ freed from here on: every guard that was there has ended
+//! ```
+//!
+//! | | lives in | for |
+//! |---|---|---|
+//! | [`pin`] | the thread | everything, unless ... |
+//! | [`pin_owned`] | itself; moves between threads | async tasks |
+//! | [`reclaim::Participant`] | wherever you keep it | `no_std`, tasks that share a thread |
+//!
+//! # Memory and drops
+//!
+//! A structure's garbage belongs to the structure. It is freed a few objects at a time by the operations that retire more,
+//! by `collect`, and, all of it, when the structure is dropped. So values need not be `'static`:
+//!
+//! ```
+//! let text = String::from("words borrowed from here");
+//! let queue = latchfree::Queue::new();
+//! queue.push_all(text.split(' '));
+//! assert_eq!(queue.pop(), Some("words"));
+//! ```
+//!
+//! and what is borrowed must outlive the structure, which does not compile otherwise:
+//!
+//! ```compile_fail,E0597
+//! let queue = latchfree::Queue::new();
+//! {
+//!     let text = String::from("words borrowed from here");
+//!     queue.push_all(text.split(' '));
+//! }
+//! assert_eq!(queue.pop(), Some("words"));
+//! ```
+//!
+//! Structures are invariant in what they hold: a shared queue of `&'static str` does not take a shorter-lived `&str`.
+//!
+//! ```compile_fail,E0597
+//! fn push<'a>(queue: &latchfree::Queue<&'a str>, item: &'a str) {
+//!     queue.push(item);
+//! }
+//! let queue: latchfree::Queue<&'static str> = latchfree::Queue::new();
+//! let text = String::from("short-lived");
+//! push(&queue, &text);
+//! ```
+//!
+//! ```
+//! fn push<'a>(queue: &latchfree::Queue<&'a str>, item: &'a str) {
+//!     queue.push(item);
+//! }
+//! let queue: latchfree::Queue<&'static str> = latchfree::Queue::new();
+//! push(&queue, "for ever");
+//! ```
+//!
+//! A guard stays with its thread, and an owned one may move:
+//!
+//! ```compile_fail,E0277
+//! let guard = latchfree::pin();
+//! std::thread::spawn(move || drop(guard));
+//! ```
+//!
+//! ```
+//! let guard = latchfree::pin_owned();
+//! std::thread::spawn(move || drop(guard)).join().unwrap();
+//! ```
+//!
+//! A participant's guard does not outlive the participant:
+//!
+//! ```compile_fail,E0597
+//! let guard = {
+//!     let participant = latchfree::reclaim::Participant::<latchfree::reclaim::epoch::Global>::register();
+//!     participant.pin()
+//! };
+//! drop(guard);
+//! ```
+//!
+//! With [`Crossbeam`](reclaim::Crossbeam) destructors may run later and anywhere, so the values must be `Send + 'static`:
+//!
+//! ```compile_fail
+//! let text = String::from("short-lived");
+//! let queue: latchfree::Queue<&str, latchfree::reclaim::Crossbeam> = Default::default();
+//! queue.push(&text);
+//! ```
+//!
+//! # `no_std`
+//!
+//! Without the `std` feature the crate needs `alloc` only. There are no thread-locals then: each operation borrows a
+//! participant's record for its duration, which costs two compare-exchanges. Keep a [`reclaim::Participant`] and use the
+//! `_with` forms to avoid that.
+//!
+//! # Features
+//!
+//! - `std` (default): thread-local participants, timed backoff.
+//! - `crossbeam` (default): [`reclaim::Crossbeam`].
+//! - `serde`: `Deserialize` for the structures that own their elements.
+//! - `rayon`: `FromParallelIterator`, `ParallelExtend`, also for shared structures, and `IntoParallelIterator`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
+#[cfg(all(any(feature = "serde", feature = "rayon"), not(any(latchfree_loom, latchfree_stall))))]
+mod impls;
 mod sync;
 mod util;
 

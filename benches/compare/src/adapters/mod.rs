@@ -1,0 +1,4 @@
+//! One file per kind of structure: what a contestant must do, and every contestant doing it.
+
+pub mod pin;
+pub mod queue;

@@ -1,0 +1,176 @@
+//! What is measured: kinds of structures, their rows (ours and the peers) and cells (a workload with a
+//! value type and a number of threads).
+
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::measure::{Pass, Sample};
+
+/// Whose row it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Ours,
+    Peer,
+    /// No structure but a bound on what one could do; never "the best peer".
+    Limit,
+}
+
+/// One contestant.
+pub struct Row {
+    pub name: &'static str,
+    pub role: Role,
+    /// What a reader has to know about it, such as "bounded"; may be empty.
+    pub note: &'static str,
+    pub supports: fn(&Cell) -> bool,
+    pub run: fn(&Cell, Pass) -> Sample,
+}
+
+/// One workload with one value type and one number of threads.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub kind: &'static str,
+    pub workload: &'static str,
+    pub value: &'static str,
+    pub threads: usize,
+    /// The threads as people say them: `2`, `1P1C`.
+    pub label: String,
+    pub unit: &'static str,
+    pub timed: bool,
+    pub latency: bool,
+}
+
+impl Cell {
+    /// The name that `--filter` sees.
+    pub fn id(&self) -> String {
+        format!("{}/{}/{}/{}", self.kind, self.workload, self.value, self.label)
+    }
+}
+
+/// A kind of structure. A new kind is one adapter file and one workload file, listed in `kinds`.
+pub struct Kind {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub rows: Vec<Row>,
+    pub cells: fn(&Scope) -> Vec<Cell>,
+    /// A sentence about each workload, for the report.
+    pub about_workload: fn(&str) -> &'static str,
+}
+
+/// What the user's options leave to be measured.
+pub struct Scope {
+    pub quick: bool,
+    pub threads: Vec<usize>,
+}
+
+pub fn kinds() -> Vec<Kind> {
+    vec![crate::workloads::queue::kind(), crate::workloads::pin::kind()]
+}
+
+/// Thread numbers from one to four times the cores; with many cores not every power of two.
+pub fn default_threads(cores: usize, quick: bool) -> Vec<usize> {
+    let mut threads = if quick { vec![1, cores, 4 * cores] } else { vec![1, 2, cores, 2 * cores, 4 * cores] };
+    threads.sort_unstable();
+    threads.dedup();
+    threads
+}
+
+/// One kind with the cells that are left of it.
+pub struct Part {
+    pub kind: Kind,
+    pub cells: Vec<Cell>,
+}
+
+pub struct Plan {
+    pub parts: Vec<Part>,
+    pub rounds: usize,
+    pub budget: Duration,
+}
+
+/// Latency needs many operations more than many rounds.
+pub const LATENCY_ROUNDS: usize = 3;
+
+impl Plan {
+    pub fn new(scope: &Scope, filter: Option<&Regex>, rounds: usize, aim: Duration) -> Self {
+        let parts: Vec<Part> = kinds()
+            .into_iter()
+            .map(|kind| {
+                let mut cells = (kind.cells)(scope);
+                cells.retain(|cell| filter.is_none_or(|f| f.is_match(&cell.id())));
+                Part { kind, cells }
+            })
+            .filter(|part| !part.cells.is_empty())
+            .collect();
+        let mut plan = Plan { parts, rounds, budget: Duration::from_millis(1) };
+        // The budget of a run follows from the aim, within what makes a run mean something.
+        let weight = plan.duration().as_secs_f64() * 1000.0;
+        let budget = (aim.as_secs_f64() / weight.max(0.001)).clamp(0.012, 0.040);
+        plan.budget = Duration::from_secs_f64(budget);
+        plan
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Runs of a cell: more threads than cores need longer, until each has had several turns.
+    pub fn budget_of(&self, cell: &Cell) -> Duration {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if cell.threads > cores { self.budget * 2 } else { self.budget }
+    }
+
+    /// The rows that can run in the cell.
+    pub fn rows<'a>(part: &'a Part, cell: &'a Cell) -> impl Iterator<Item = &'a Row> + 'a {
+        part.kind.rows.iter().filter(move |row| (row.supports)(cell))
+    }
+
+    /// What is to be spent on one row of the cell.
+    pub fn duration_of_row(&self, cell: &Cell) -> Duration {
+        let mut runs = 0;
+        if cell.timed {
+            runs += self.rounds;
+        }
+        if cell.latency {
+            runs += LATENCY_ROUNDS;
+        }
+        self.budget_of(cell) * runs.max(1) as u32
+    }
+
+    /// Clock time of the whole, without drains and the memory of warm-ups.
+    pub fn duration(&self) -> Duration {
+        self.parts
+            .iter()
+            .flat_map(|part| part.cells.iter().map(move |cell| (part, cell)))
+            .map(|(part, cell)| self.duration_of_row(cell) * Self::rows(part, cell).count() as u32)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_reach_four_times_the_cores() {
+        assert_eq!(default_threads(2, false), [1, 2, 4, 8]);
+        assert_eq!(default_threads(1, false), [1, 2, 4]);
+        assert_eq!(default_threads(16, false), [1, 2, 16, 32, 64]);
+        assert_eq!(default_threads(2, true), [1, 2, 8]);
+    }
+
+    #[test]
+    fn ids_are_unique_and_filters_select() {
+        let scope = Scope { quick: false, threads: vec![1, 2, 4, 8] };
+        let aim = Duration::from_secs(200);
+        let plan = Plan::new(&scope, None, 9, aim);
+        let mut ids: Vec<String> = plan.parts.iter().flat_map(|p| p.cells.iter().map(Cell::id)).collect();
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all);
+        let pairs = Plan::new(&scope, Some(&Regex::new("queue/pairs/").unwrap()), 9, aim);
+        assert!(pairs.parts.iter().all(|p| p.cells.iter().all(|c| c.workload == "pairs")));
+        assert!(Plan::new(&scope, Some(&Regex::new("no such cell").unwrap()), 9, aim).is_empty());
+    }
+}

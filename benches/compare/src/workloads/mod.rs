@@ -1,0 +1,4 @@
+//! One file per kind of structure: what is done to the contestants, and who they are.
+
+pub mod pin;
+pub mod queue;

@@ -1,0 +1,82 @@
+//! What the models share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub mod eager;
+
+use std::cell::Cell;
+
+use latchfree_loom::model::{Barriers, check};
+
+std::thread_local! {
+    // loom runs all threads of a model on one thread of the system, so this counts one model's items.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+/// A value whose drops are counted.
+#[derive(Debug)]
+pub struct Item(pub usize);
+
+impl Item {
+    /// A value that has to be dropped once.
+    pub fn new(id: usize) -> Self {
+        LIVE.with(|live| live.set(live.get() + 1));
+        Self(id)
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        // A model that fails with items in its hands drops them when the thread's locals are gone.
+        let _ = LIVE.try_with(|live| live.set(live.get() - 1));
+    }
+}
+
+/// An item so large that three of them share a segment in the loom build, and not two.
+pub struct Large(pub Item, [usize; 16]);
+
+impl Large {
+    /// As [`Item::new`].
+    pub fn new(id: usize) -> Self {
+        Self(Item::new(id), [id; 16])
+    }
+
+    /// The number, after a look at all of the value.
+    pub fn id(&self) -> usize {
+        assert!(self.1.iter().all(|&word| word == self.0.0), "torn value");
+        self.0.0
+    }
+}
+
+/// Explores `f`, which has to drop all items, and prints how many executions that took.
+#[track_caller]
+pub fn explore(name: &str, barriers: Barriers, preemptions: Option<usize>, at_least: usize, f: fn()) {
+    let start = std::time::Instant::now();
+    let executions = check(barriers, preemptions, at_least, move || {
+        LIVE.with(|live| live.set(0));
+        f();
+        assert_eq!(LIVE.with(Cell::get), 0, "every item is dropped once");
+    });
+    println!("MODEL {name} {barriers:?} {executions:?} {:.1?}", start.elapsed());
+}
+
+/// Two tests a model, one for either kind of barriers: bound on preemptions, least number of executions, body.
+#[macro_export]
+macro_rules! models {
+    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            fn model() $body
+
+            #[test]
+            fn fence() {
+                $crate::common::explore(stringify!($name), Barriers::Fence, $preemptions, $at_least, model);
+            }
+            #[test]
+            fn asymmetric() {
+                $crate::common::explore(stringify!($name), Barriers::Asymmetric, $preemptions, $at_least, model);
+            }
+        }
+    )+};
+}

@@ -1,0 +1,299 @@
+//! Models of the queue over the eager reclaimer.
+
+mod common;
+
+use std::sync::Arc;
+
+use latchfree_loom::Queue;
+use latchfree_loom::model::Barriers;
+use loom::thread::{JoinHandle, spawn};
+
+use self::common::eager::Eager;
+use self::common::{Item, Large};
+
+type Items = Queue<Item, Eager>;
+
+fn empty() -> Arc<Items> {
+    Arc::new(Items::default())
+}
+
+/// Empty, with one slot of its segment left, so that the next push takes a ticket.
+fn ticket() -> Arc<Items> {
+    let queue = empty();
+    push(&queue, 0);
+    assert_eq!(pop(&queue), Some(0));
+    queue
+}
+
+fn push(queue: &Items, id: usize) {
+    queue.push(Item::new(id));
+}
+
+fn pop(queue: &Items) -> Option<usize> {
+    queue.pop().map(|item| item.0)
+}
+
+fn go<Q: Send + Sync + 'static, T: 'static>(
+    queue: &Arc<Q>,
+    f: impl FnOnce(&Q) -> T + 'static,
+) -> JoinHandle<T> {
+    let queue = queue.clone();
+    // The handle of the queue is dropped at the end, never the last.
+    spawn(move || f(&queue))
+}
+
+fn rest(queue: &Items) -> Vec<usize> {
+    std::iter::from_fn(|| pop(queue)).collect()
+}
+
+fn sorted(mut ids: Vec<usize>) -> Vec<usize> {
+    ids.sort_unstable();
+    ids
+}
+
+models! {
+    /// The first segment is raced for.
+    first_pushes(Some(3), 1) {
+        let queue = empty();
+        let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
+        (a.join().unwrap(), b.join().unwrap());
+        assert_eq!(queue.len(), 2);
+        assert_eq!(sorted(rest(&queue)), [1, 2]);
+    }
+
+    /// Two producers race for the last ticket; the loser appends.
+    pushes_at_segment_end(Some(3), 1) {
+        let queue = ticket();
+        let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
+        (a.join().unwrap(), b.join().unwrap());
+        assert_eq!(sorted(rest(&queue)), [1, 2]);
+    }
+
+    /// The first push against a pop; a value that is seen is whole.
+    first_push_and_pop(Some(3), 1) {
+        let queue = empty();
+        let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
+        a.join().unwrap();
+        let mut found: Vec<_> = b.join().unwrap().into_iter().collect();
+        found.extend(rest(&queue));
+        assert_eq!(found, [1]);
+    }
+
+    /// A producer with a ticket against an impatient consumer, without bound.
+    abandonment(Some(4), 1) {
+        let queue = ticket();
+        let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
+        a.join().unwrap();
+        let mut found: Vec<_> = b.join().unwrap().into_iter().collect();
+        found.extend(rest(&queue));
+        assert_eq!(found, [1]);
+    }
+
+    /// The same, with what is behind in a second producer's hands.
+    abandonment_of_two(Some(2), 1) {
+        let queue = ticket();
+        let producers = [1, 2].map(|id| go(&queue, move |queue| push(queue, id)));
+        let consumer = go(&queue, pop);
+        producers.map(|producer| producer.join().unwrap());
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().collect();
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [1, 2]);
+    }
+
+    /// One producer's items come in order.
+    order(Some(3), 1) {
+        let queue = ticket();
+        let producer = go(&queue, |queue| {
+            push(queue, 1);
+            push(queue, 2);
+        });
+        let consumer = go(&queue, |queue| [pop(queue), pop(queue)]);
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().flatten().collect();
+        found.extend(rest(&queue));
+        assert_eq!(found, [1, 2]);
+    }
+
+    /// Two consumers get each item once.
+    two_consumers(Some(2), 1) {
+        let queue = ticket();
+        let producer = go(&queue, |queue| {
+            push(queue, 1);
+            push(queue, 2);
+        });
+        let consumers = [0, 1].map(|_| go(&queue, pop));
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumers.map(|consumer| consumer.join().unwrap()).into_iter().flatten().collect();
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [1, 2]);
+    }
+
+    /// Two consumers of a full segment, one of whom takes all of it; nothing is missed and `None` is right.
+    grabs(Some(3), 1) {
+        let queue = empty();
+        queue.push_all([1, 2, 3].map(Item::new));
+        let many = go(&queue, |queue| queue.pop_many(2).iter().map(|item| item.0).collect::<Vec<_>>());
+        let one = go(&queue, pop);
+        let mut found = many.join().unwrap();
+        assert!(!found.is_empty() && found.is_sorted());
+        found.push(one.join().unwrap().expect("there are three items"));
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [1, 2, 3]);
+    }
+
+    /// A batch with two tickets in one segment, of which the first may be abandoned: the second is retracted.
+    retraction(Some(3), 1) {
+        let queue = Arc::new(Queue::<Large, Eager>::default());
+        queue.push(Large::new(0));
+        assert_eq!(queue.pop().map(|item| item.id()), Some(0));
+        let producer = go(&queue, |queue| queue.push_all([1, 2, 3].map(Large::new)));
+        let consumer = go(&queue, |queue| [0, 1].map(|_| queue.pop().map(|item| item.id())));
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().flatten().collect();
+        found.extend(std::iter::from_fn(|| queue.pop()).map(|item| item.id()));
+        assert_eq!(found, [1, 2, 3]);
+    }
+
+    /// A segment is left, retired and used again while another thread appends.
+    reuse(Some(3), 1) {
+        let queue = empty();
+        queue.push_all([0, 1, 2].map(Item::new));
+        assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
+        let consumer = go(&queue, |queue| [pop(queue), pop(queue)]);
+        let producer = go(&queue, |queue| {
+            push(queue, 3);
+            push(queue, 4);
+        });
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().flatten().collect();
+        found.extend(rest(&queue));
+        assert_eq!(found, [2, 3, 4]);
+    }
+
+    /// Two consumers leave a segment at the same time, a producer appends twice.
+    leaving(Some(2), 1) {
+        let queue = empty();
+        queue.push_all([0, 1].map(Item::new));
+        assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
+        let producer = go(&queue, |queue| {
+            push(queue, 2);
+            push(queue, 3);
+            push(queue, 4);
+        });
+        let consumers = [0, 1].map(|_| go(&queue, pop));
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumers.map(|consumer| consumer.join().unwrap()).into_iter().flatten().collect();
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [2, 3, 4]);
+    }
+
+    /// A producer that has appended and not yet moved `tail`, against a consumer that leaves the segment and a second
+    /// producer.
+    late_tail(Some(3), 1) {
+        let queue = empty();
+        queue.push_all([0, 1].map(Item::new));
+        assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
+        let producer = go(&queue, |queue| push(queue, 2));
+        let both = go(&queue, |queue| {
+            let first = pop(queue);
+            push(queue, 3);
+            push(queue, 4);
+            push(queue, 5);
+            first
+        });
+        producer.join().unwrap();
+        let mut found: Vec<_> = both.join().unwrap().into_iter().collect();
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [2, 3, 4, 5]);
+    }
+
+    /// Store buffering: of two threads that push to one queue each and look into the other's, one sees the other's item.
+    two_queues(Some(3), 1) {
+        let queues = Arc::new([ticket(), ticket()]);
+        let threads = [0, 1].map(|mine| go(&queues, move |queues| {
+            push(&queues[mine], 1);
+            pop(&queues[1 - mine])
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [None, None]);
+    }
+
+    /// The same with queues that have no segment yet.
+    two_new_queues(Some(3), 1) {
+        let queues = Arc::new([empty(), empty()]);
+        let threads = [0, 1].map(|mine| go(&queues, move |queues| {
+            push(&queues[mine], 1);
+            queues[1 - mine].is_empty()
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [true, true]);
+    }
+
+    /// What `is_empty` says there is, the only consumer gets; one's own push is seen.
+    looks(Some(3), 1) {
+        let queue = ticket();
+        let producer = go(&queue, |queue| push(queue, 1));
+        let consumer = go(&queue, |queue| {
+            let empty = queue.is_empty();
+            assert!(queue.len() <= 1);
+            let found = pop(queue);
+            assert!(empty || found == Some(1));
+            found
+        });
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().collect();
+        found.extend(rest(&queue));
+        assert_eq!(found, [1]);
+    }
+
+    /// A queue into which one pushes before one pops is never empty, over a change of segments.
+    never_empty(Some(3), 1) {
+        let queue = ticket();
+        push(&queue, 1);
+        let mover = go(&queue, |queue| {
+            push(queue, 2);
+            assert_eq!(pop(queue), Some(1));
+        });
+        let watcher = go(&queue, |queue| {
+            assert!(!queue.is_empty());
+            assert!(queue.len() <= 3);
+        });
+        (mover.join().unwrap(), watcher.join().unwrap());
+        assert_eq!(rest(&queue), [2]);
+    }
+
+    /// Causality over pops: who sees the second item taken does not find the queue empty of what was pushed before.
+    causality(Some(2), 1) {
+        let (queue, other) = (ticket(), ticket());
+        let queues = Arc::new([queue, other]);
+        let producer = go(&queues, |queues| {
+            push(&queues[0], 1);
+            push(&queues[1], 2);
+        });
+        let consumer = go(&queues, |queues| {
+            let second = pop(&queues[1]);
+            (second, pop(&queues[0]))
+        });
+        producer.join().unwrap();
+        let found = consumer.join().unwrap();
+        assert!(matches!(found, (None, _) | (Some(2), Some(1))), "{found:?}");
+    }
+
+    /// Who finds a taken ticket knows what the taker knew: a third thread that meets an emptied queue must see what its
+    /// popper did before.
+    causality_of_taking(Some(2), 1) {
+        let queues = Arc::new([ticket(), ticket()]);
+        push(&queues[0], 1);
+        let mover = go(&queues, |queues| {
+            push(&queues[1], 2);
+            assert_eq!(pop(&queues[0]), Some(1));
+        });
+        let watcher = go(&queues, |queues| {
+            if queues[0].is_empty() {
+                assert!(!queues[1].is_empty(), "moved before it was popped");
+            }
+        });
+        (mover.join().unwrap(), watcher.join().unwrap());
+        assert_eq!(rest(&queues[1]), [2]);
+    }
+}

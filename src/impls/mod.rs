@@ -1,0 +1,6 @@
+//! Traits of other crates, for the structures that own their elements.
+
+#[cfg(feature = "rayon")]
+mod rayon;
+#[cfg(feature = "serde")]
+mod serde;

@@ -1,0 +1,80 @@
+//! Auto traits and sizes, checked by the compiler; and the lifetimes that items may have.
+
+use std::cell::Cell;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+use latchfree::reclaim::{Accepts, Crossbeam, Guard, OwnedGuard, Participant, ParticipantGuard};
+use latchfree::{Epoch, Queue, queue};
+use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
+
+latchfree::domain! { struct Own; }
+
+// Sharing a queue sends its items and shares none: `Send` suffices, `Sync` does not help.
+assert_impl_all!(Queue<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Queue<Cell<u64>>: Send, Sync);
+assert_impl_all!(Queue<u64, Crossbeam>: Send, Sync);
+assert_impl_all!(Queue<Cell<u64>, Epoch<Own>>: Send, Sync);
+assert_not_impl_any!(Queue<Rc<u64>>: Send, Sync);
+assert_not_impl_any!(Queue<*const u64>: Send, Sync);
+assert_not_impl_any!(Queue<std::sync::MutexGuard<'static, u64>>: Send, Sync);
+assert_not_impl_any!(Queue<&'static Cell<u64>>: Send, Sync);
+assert_impl_all!(queue::IntoIter<u64>: Send);
+assert_not_impl_any!(queue::IntoIter<Rc<u64>>: Send, Sync);
+
+// A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
+assert_not_impl_any!(Guard: Send, Sync, Clone);
+assert_not_impl_any!(Guard<Own>: Send, Sync);
+assert_impl_all!(OwnedGuard: Send);
+assert_not_impl_any!(OwnedGuard: Sync, Clone);
+assert_impl_all!(Participant: Send);
+assert_not_impl_any!(Participant: Sync, Clone);
+assert_not_impl_any!(ParticipantGuard<'static>: Send, Sync);
+
+assert_eq_size!(Guard, usize);
+assert_eq_size!(Option<Guard>, usize);
+assert_eq_size!(OwnedGuard, usize);
+assert_eq_size!(Participant, usize);
+
+// The default reclaimer holds anything, crossbeam-epoch's what may be dropped anywhere at any time.
+assert_impl_all!(Epoch: Accepts<Rc<u64>>, Accepts<u64>);
+assert_impl_all!(Crossbeam: Accepts<u64>);
+assert_not_impl_any!(Crossbeam: Accepts<Rc<u64>>);
+
+#[test]
+fn items_may_borrow() {
+    fn longest<'a>(text: &'a str) -> Option<&'a str> {
+        let queue: Queue<&'a str> = text.split_whitespace().collect();
+        queue.into_iter().max_by_key(|word| word.len())
+    }
+    let text = String::from("a queue of borrowed words");
+    assert_eq!(longest(&text), Some("borrowed"));
+    drop(text);
+}
+
+#[test]
+fn items_may_borrow_across_threads() {
+    let cells: Vec<_> = (0..100).map(std::sync::atomic::AtomicU32::new).collect();
+    let queue = Queue::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| queue.push_all(&cells));
+        scope.spawn(|| {
+            let mut seen = 0;
+            while seen < 100 {
+                seen += queue.pop_many(7).len();
+            }
+        });
+    });
+    drop(queue);
+    drop(cells);
+}
+
+/// Items that are not `Send` work where nobody shares the queue.
+#[test]
+fn items_may_stay_on_one_thread() {
+    let shared = Rc::new(5);
+    let queue: Queue<Rc<i32>> = std::iter::repeat_n(shared.clone(), 1000).collect();
+    assert_eq!(queue.pop().as_deref(), Some(&5));
+    drop(queue);
+    assert_eq!(Rc::strong_count(&shared), 1);
+}
