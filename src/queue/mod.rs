@@ -136,7 +136,7 @@ impl<T, R: Reclaim> Queue<T, R> {
         R::check(guard);
         let value = ManuallyDrop::new(value);
         // SAFETY: one item, given away: it is not dropped here.
-        unsafe { self.raw.push(Source::new(&raw const *value, 1), guard) }
+        unsafe { self.raw.push(&raw const *value, guard) }
     }
 
     /// Adds all items of an iterator at the back, in order, many with one step.
@@ -157,7 +157,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     pub fn push_all<I: IntoIterator<Item = T>>(&self, items: I) {
         Self::gather(items, |items| {
             // SAFETY: the items were gathered and are given away.
-            unsafe { self.raw.push(items, &R::pin()) }
+            unsafe { self.raw.push_all(items, &R::pin()) }
         });
     }
 

@@ -70,12 +70,13 @@ impl<T> Slot<T> {
     ///
     /// # Safety
     ///
-    /// The caller has the producer's ticket of this slot, and `item` points to a value that it gives away on success.
+    /// `asymmetric` says which barriers are in force, unless nobody shares the queue. The caller has the producer's ticket of
+    /// this slot, and `item` points to a value that it gives away on success.
     #[inline]
-    pub(super) unsafe fn put(&self, item: *const T) -> bool {
+    pub(super) unsafe fn put(&self, item: *const T, asymmetric: bool) -> bool {
         // SAFETY: nobody reads the value before it is published below, and only the ticket's holder writes it.
         self.value.with_mut(|value| unsafe { ptr::copy_nonoverlapping(item, value.cast(), 1) });
-        if is_asymmetric() {
+        if asymmetric {
             // Release: publishes the value; pairs with `state`.
             self.state.store(state::FULL, Ordering::Release);
             // Against the heavy barrier in `take`: either the consumer sees FULL or we see its challenge.
