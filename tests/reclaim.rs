@@ -76,6 +76,25 @@ fn nested_pins() {
     assert_eq!(waiting(&garbage), 0);
 }
 
+/// Why three steps: the reader entered a step after the thread that retires, and before the unlinking.
+#[test]
+fn reader_one_step_ahead_is_protected() {
+    domain! { struct Own; }
+    setup();
+    let garbage = Garbage::<Own>::new(0);
+    let (writer, reader) = (Participant::<Own>::register(), Participant::<Own>::register());
+    let writing = writer.pin();
+    assert!(writing.flush());
+    let reading = reader.pin();
+    retire::<Epoch<Own>, _>(&garbage, 1_u8, &writing);
+    drop(writing);
+    (0..5).for_each(|_| collect(&garbage));
+    assert_eq!(waiting(&garbage), 1, "the reader may have found it");
+    drop(reading);
+    collect(&garbage);
+    assert_eq!(waiting(&garbage), 0);
+}
+
 #[test]
 fn leaked_guard() {
     domain! { struct Own; }

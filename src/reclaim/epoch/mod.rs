@@ -13,7 +13,7 @@
 //!
 //! **Invariants**
 //!
-//! 1. *A pinned thread is at most one step behind.* [`State::enter`] announces an epoch, passes a light barrier and
+//! 1. *A pinned thread is at most one step behind.* `State::enter` announces an epoch, passes a light barrier and
 //!    reads the clock again: it repeats until both agree. An advance from `c` passes a heavy barrier and then
 //!    demands that every pinned record holds `c`. If a thread announced `p` and the advance from `p + 1` did not see
 //!    it, then the thread's second read of the clock came after that advance's barrier and saw at least `p + 1`: it
