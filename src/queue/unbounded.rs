@@ -184,7 +184,8 @@ impl<T, R: Reclaim> Raw<T, R> {
         for index in first..end {
             // SAFETY: within CAPACITY, and the ticket is ours.
             if unsafe { !Segment::slot(tail, index).put(source.items, asymmetric) } {
-                // What comes later in the batch must not be popped earlier: give the other tickets up as well.
+                // What comes later in the batch must not be popped earlier, so the other tickets are not used either; saying
+                // so spares their consumers the challenge.
                 for index in index + 1..end {
                     // SAFETY: as above.
                     unsafe { Segment::slot(tail, index) }.retract();
