@@ -118,9 +118,6 @@ pub(super) struct Record {
     pub(super) depth: Cell<usize>,
     /// Its owner has gone: the last guard to end gives it back.
     orphaned: Cell<bool>,
-    /// It is running destructors of reclaimed objects: those that they retire are freed later, so that a long chain
-    /// of them does not recurse.
-    pub(super) reclaiming: Cell<bool>,
 }
 
 // SAFETY: the cells and `next` are written by the claiming owner only; ownership passes by `claimed`, released with
@@ -247,7 +244,6 @@ impl State {
             next: ptr::null(),
             depth: Cell::new(0),
             orphaned: Cell::new(false),
-            reclaiming: Cell::new(false),
         }));
         loop {
             record.next = head;

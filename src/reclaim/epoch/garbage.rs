@@ -23,7 +23,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-use super::domain::{Domain, Global, Record, State};
+use super::domain::{Domain, Global, State};
 use super::guard::Guard;
 use crate::reclaim::{Backlog, Retired};
 #[cfg(not(latchfree_loom))]
@@ -32,8 +32,11 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell, cons
 
 /// Objects freed by one retirement at the most; more than one, so that a backlog shrinks.
 const BATCH: usize = 4;
-/// An advance is tried after so many retirements, and one more for each participant that a scan would visit:
-/// `membarrier` costs about a hundred such retirements' worth of a nanosecond each.
+/// Batches of one bin that may be under way at once. A destructor may retire, which may reclaim, whose destructors may
+/// retire: with this bound a long chain of them is not a deep one.
+const NESTED: usize = 4;
+/// An advance is tried after so many retirements, and one more for each participant that a scan would visit,
+/// so that a `membarrier` (100 to 300 ns) and the scan cost a retirement a few nanoseconds.
 const ADVANCE_OBJECTS: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 64 };
 /// ... or after so many retired bytes, whichever comes first, so that large objects do not pile up.
 const ADVANCE_BYTES: usize = 16 << 10;
@@ -53,6 +56,8 @@ struct Bin {
     claimed: AtomicBool,
     objects: AtomicUsize,
     bytes: AtomicUsize,
+    /// How many of its batches are being reclaimed now.
+    reclaiming: AtomicUsize,
     next: *mut Bin,
     contents: UnsafeCell<Contents>,
 }
@@ -98,22 +103,16 @@ impl<D: Domain> Garbage<D> {
     /// As there.
     pub(super) unsafe fn retire(&self, retired: Retired, guard: &Guard<D>) {
         let record = guard.record();
-        let mut batch = Batch::default();
-        let advance = {
-            let bin = self.claim(record.number);
-            bin.push(Tagged { retired, epoch: record.epoch() });
-            if !record.reclaiming.get() {
-                bin.fill(&mut batch, D::state().clock(), self.keep);
-            }
-            bin.advance_is_due(ADVANCE_OBJECTS + D::state().participants())
-        };
+        let claim = self.claim(record.number);
+        let bin = claim.0;
+        claim.push(Tagged { retired, epoch: record.epoch() });
+        let batch = claim.batch(D::state().clock(), self.keep);
+        let advance = claim.advance_is_due(ADVANCE_OBJECTS + D::state().participants());
+        drop(claim);
         if advance {
             D::state().try_advance();
         }
-        if !batch.is_empty() {
-            let _mark = Reclaiming::begin(record);
-            batch.reclaim();
-        }
+        bin.reclaim(batch);
     }
 
     /// See [`Reclaim::reuse`](crate::reclaim::Reclaim::reuse).
@@ -132,15 +131,11 @@ impl<D: Domain> Garbage<D> {
         }
         let clock = D::state().clock();
         for bin in self.bins() {
-            loop {
-                let mut batch = Batch::default();
-                if let Some(bin) = bin.try_claim() {
-                    bin.fill(&mut batch, clock, 0);
-                }
+            while let Some(batch) = bin.try_claim().map(|claim| claim.batch(clock, 0)) {
                 if batch.is_empty() {
                     break;
                 }
-                batch.reclaim();
+                bin.reclaim(batch);
             }
         }
     }
@@ -183,6 +178,7 @@ impl<D: Domain> Garbage<D> {
             claimed: AtomicBool::new(true),
             objects: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            reclaiming: AtomicUsize::new(0),
             next: head,
             contents: UnsafeCell::new(Contents::default()),
         }));
@@ -234,6 +230,22 @@ impl Bin {
         // Lazily: a claim that was made and dropped would give back somebody else's.
         free.then(|| Claim(self))
     }
+
+    /// Runs the destructors of a batch, while the bin is not claimed.
+    fn reclaim(&self, batch: Batch) {
+        struct Nested<'a>(&'a AtomicUsize);
+        impl Drop for Nested<'_> {
+            fn drop(&mut self) {
+                // Relaxed: see `Claim::batch`.
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if !batch.is_empty() {
+            self.reclaiming.fetch_add(1, Ordering::Relaxed);
+            let _nested = Nested(&self.reclaiming);
+            reclaim_all(batch.0.into_iter().flatten());
+        }
+    }
 }
 
 /// A bin whose contents belong to the holder.
@@ -279,18 +291,23 @@ impl Claim<'_> {
         Some(retired)
     }
 
-    /// Takes objects that the clock is past while the batch has room and more than `keep` are left.
-    fn fill(&self, batch: &mut Batch, clock: usize, keep: usize) {
-        for place in &mut batch.0 {
-            // Relaxed: only the claimer writes it.
-            if self.0.objects.load(Ordering::Relaxed) <= keep {
-                return;
-            }
-            *place = self.pop_past(clock);
-            if place.is_none() {
-                return;
+    /// Up to a batch of the objects that the clock is past, as long as more than `keep` are left.
+    fn batch(&self, clock: usize, keep: usize) -> Batch {
+        let mut batch = Batch::default();
+        // Relaxed: a bound. What our own callers have under way we see.
+        if self.0.reclaiming.load(Ordering::Relaxed) < NESTED {
+            for place in &mut batch.0 {
+                // Relaxed: only the claimer writes it.
+                if self.0.objects.load(Ordering::Relaxed) <= keep {
+                    break;
+                }
+                *place = self.pop_past(clock);
+                if place.is_none() {
+                    break;
+                }
             }
         }
+        batch
     }
 
     /// True once enough was retired since the last time it was true.
@@ -326,10 +343,6 @@ impl Batch {
     fn is_empty(&self) -> bool {
         self.0[0].is_none()
     }
-
-    fn reclaim(self) {
-        reclaim_all(self.0.into_iter().flatten());
-    }
 }
 
 /// Reclaims all that comes, the rest even if a destructor panics.
@@ -350,20 +363,4 @@ fn reclaim_all(objects: impl Iterator<Item = Retired>) {
         }
     }
     Rest(objects.fuse()).reclaim();
-}
-
-/// Marks a participant as running destructors for as long as it lives.
-struct Reclaiming<'a>(&'a Record);
-
-impl<'a> Reclaiming<'a> {
-    fn begin(record: &'a Record) -> Self {
-        record.reclaiming.set(true);
-        Self(record)
-    }
-}
-
-impl Drop for Reclaiming<'_> {
-    fn drop(&mut self) {
-        self.0.reclaiming.set(false);
-    }
 }
