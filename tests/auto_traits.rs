@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
-use latchfree::reclaim::{Accepts, Crossbeam, Guard, OwnedGuard, Participant, ParticipantGuard};
+#[cfg(feature = "crossbeam")]
+use latchfree::reclaim::Crossbeam;
+use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
 use latchfree::{Epoch, Queue, queue};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
@@ -13,6 +15,7 @@ latchfree::domain! { struct Own; }
 // Sharing a queue sends its items and shares none: `Send` suffices, `Sync` does not help.
 assert_impl_all!(Queue<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Queue<Cell<u64>>: Send, Sync);
+#[cfg(feature = "crossbeam")]
 assert_impl_all!(Queue<u64, Crossbeam>: Send, Sync);
 assert_impl_all!(Queue<Cell<u64>, Epoch<Own>>: Send, Sync);
 assert_not_impl_any!(Queue<Rc<u64>>: Send, Sync);
@@ -38,7 +41,9 @@ assert_eq_size!(Participant, usize);
 
 // The default reclaimer holds anything, crossbeam-epoch's what may be dropped anywhere at any time.
 assert_impl_all!(Epoch: Accepts<Rc<u64>>, Accepts<u64>);
+#[cfg(feature = "crossbeam")]
 assert_impl_all!(Crossbeam: Accepts<u64>);
+#[cfg(feature = "crossbeam")]
 assert_not_impl_any!(Crossbeam: Accepts<Rc<u64>>);
 
 #[test]

@@ -5,7 +5,9 @@ mod common;
 use std::collections::VecDeque;
 
 use common::Both;
-use latchfree::{Epoch, Queue, reclaim::Crossbeam};
+#[cfg(feature = "crossbeam")]
+use latchfree::reclaim::Crossbeam;
+use latchfree::{Epoch, Queue};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -114,6 +116,7 @@ proptest! {
         run::<Epoch>(&ops);
     }
 
+    #[cfg(feature = "crossbeam")]
     #[test]
     fn crossbeam_agrees_with_vecdeque(ops in prop::collection::vec(op(), 0..120)) {
         run::<Crossbeam>(&ops);

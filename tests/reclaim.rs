@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
 use common::{Counted, Ledger, drained};
+#[cfg(feature = "crossbeam")]
+use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::epoch::Domain;
-use latchfree::reclaim::{Crossbeam, Garbage, Guard, OwnedGuard, Participant, Reclaim, Retired};
+use latchfree::reclaim::{Garbage, Guard, OwnedGuard, Participant, Reclaim, Retired};
 use latchfree::{Epoch, Queue, domain};
 
 fn setup() {
@@ -538,6 +540,7 @@ fn dropped_garbage_frees_all_at_once_here() {
     assert!(!ELSEWHERE.load(Ordering::Relaxed));
 }
 
+#[cfg(feature = "crossbeam")]
 #[test]
 fn foreign_guard_is_refused() {
     setup();

@@ -38,6 +38,7 @@ macro_rules! over_both {
         mod on_epoch {
             $(#[test] fn $name() { super::setup(); super::$name::<latchfree::Epoch>(); })*
         }
+        #[cfg(feature = "crossbeam")]
         mod on_crossbeam {
             $(#[test] fn $name() { super::setup(); super::$name::<latchfree::reclaim::Crossbeam>(); })*
         }
