@@ -73,7 +73,9 @@ mod world {
 
     /// loom's atomics, with one switch: in a run whose reader loads are RMWs a `load` is a read-modify-write that
     /// changes nothing. loom remembers only the last access to an atomic, so it finds no reason to try another
-    /// order for a reader that merely loads (tokio-rs/loom#166); an RMW is a reason.
+    /// order for a reader that merely loads (tokio-rs/loom#166); an RMW is a reason. The RMW is an exchange that fails:
+    /// one that wrote the same value again could, in loom's partial order of stores, come after another thread's
+    /// concurrent plain store, and undo it.
     macro_rules! atomic {
         ($name:ident, $value:ty) => {
             #[derive(Debug)]
@@ -87,7 +89,8 @@ mod world {
                 #[track_caller]
                 pub(crate) fn load(&self, order: Ordering) -> $value {
                     if reader_loads_are_rmws() {
-                        let any = self.0.compare_exchange(0, 0, Ordering::AcqRel, Ordering::Acquire);
+                        let never = <$value>::MAX;
+                        let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
                         return any.unwrap_or_else(|actual| actual);
                     }
                     self.0.load(order)
@@ -175,8 +178,8 @@ mod world {
         #[track_caller]
         pub(crate) fn load(&self, order: Ordering) -> *mut T {
             if reader_loads_are_rmws() {
-                let null = core::ptr::null_mut();
-                let any = self.0.compare_exchange(null, null, Ordering::AcqRel, Ordering::Acquire);
+                let never = core::ptr::without_provenance_mut(usize::MAX);
+                let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
                 return any.unwrap_or_else(|actual| actual);
             }
             self.0.load(order)

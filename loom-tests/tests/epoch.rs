@@ -51,9 +51,9 @@ impl World {
         let node = self.pointer.load(Ordering::Acquire);
         // SAFETY: nodes are freed with the world; the cell checks the access.
         let freed = unsafe { &(*node).0 };
-        assert!(!freed.with(|freed| unsafe_read(freed)), "reclaimed under a guard");
+        assert!(!freed.with(unsafe_read), "reclaimed under a guard");
         loom::thread::yield_now();
-        assert!(!freed.with(|freed| unsafe_read(freed)), "reclaimed under a guard");
+        assert!(!freed.with(unsafe_read), "reclaimed under a guard");
     }
 
     /// Puts another node in and retires what was there.
@@ -86,11 +86,7 @@ impl Drop for World {
             // SAFETY: allocated in `new`, shared with nobody any more.
             let node = unsafe { Box::from_raw(node) };
             let current = std::ptr::eq(&*node, last);
-            assert_eq!(
-                node.0.with(|freed| unsafe_read(freed)),
-                !current,
-                "all but the last were swapped out"
-            );
+            assert_eq!(node.0.with(unsafe_read), !current, "all but the last were swapped out");
         }
     }
 }
@@ -125,18 +121,19 @@ fn pin() -> Guard<Here> {
 
 models! {
     /// A reader, and a writer that collects as soon as it can.
-    reader_and_writer(Some(3), 1) {
+    reader_and_writer(Some(2), 129) {
         let world = World::new(1);
         let reader = world.go(|world| world.read(&pin()));
         let writer = world.go(|world| {
             world.swap(1, &pin());
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// The reader moves the clock before, so that it may be a step ahead of the writer.
-    reader_ahead(Some(3), 1) {
+    reader_ahead(Some(2), 288) {
         let world = World::new(1);
         let reader = world.go(|world| {
             pin().flush();
@@ -146,22 +143,25 @@ models! {
             world.swap(1, &pin());
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// A third thread moves the clock and frees.
-    collector(Some(2), 1) {
+    collector(Some(1), 68) {
         let world = World::new(1);
         let reader = world.go(|world| world.read(&pin()));
         let writer = world.go(|world| world.swap(1, &pin()));
         let collector = world.go(|world| {
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap(), collector.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
+        collector.join().unwrap();
     }
 
     /// The writer's announcement races with two moves of the clock.
-    late_announcement(Some(3), 1) {
+    late_announcement(Some(2), 448) {
         let world = World::new(1);
         let reader = world.go(|world| {
             pin().flush();
@@ -172,11 +172,12 @@ models! {
             world.swap(1, &pin());
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// A thread ends and another takes over its record while a third collects.
-    exit(Some(2), 1) {
+    exit(Some(1), 77) {
         let world = World::new(1);
         let first = world.go(|world| world.read(&pin()));
         let second = world.go(|world| world.read(&pin()));
@@ -184,11 +185,13 @@ models! {
             world.swap(1, &pin());
             world.collect();
         });
-        (first.join().unwrap(), second.join().unwrap(), writer.join().unwrap());
+        first.join().unwrap();
+        second.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// Participants, whose records change hands inside of one thread.
-    participants(Some(3), 1) {
+    participants(Some(2), 212) {
         let world = World::new(1);
         let reader = world.go(|world| {
             drop(Participant::<Here>::register());
@@ -201,11 +204,12 @@ models! {
             drop(participant);
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// A guard that begins in one thread and ends in another.
-    moved_guard(Some(3), 1) {
+    moved_guard(Some(2), 182) {
         let world = World::new(1);
         let reader = world.go(|world| {
             // Sent by spawning, inside of the model's second thread.
@@ -218,11 +222,12 @@ models! {
             world.swap(1, &OwnedGuard::<Here>::pin());
             world.collect();
         });
-        (reader.join().unwrap(), writer.join().unwrap());
+        reader.join().unwrap();
+        writer.join().unwrap();
     }
 
     /// Two writers to one garbage: bins are claimed, objects freed once.
-    two_writers(Some(2), 1) {
+    two_writers(Some(1), 36) {
         let world = World::new(2);
         let writers = [1, 2].map(|index| {
             world.go(move |world| {
@@ -230,6 +235,8 @@ models! {
                 world.collect();
             })
         });
-        writers.map(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
     }
 }

@@ -53,24 +53,26 @@ fn sorted(mut ids: Vec<usize>) -> Vec<usize> {
 
 models! {
     /// The first segment is raced for.
-    first_pushes(Some(3), 1) {
+    first_pushes(Some(3), 164) {
         let queue = empty();
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
-        (a.join().unwrap(), b.join().unwrap());
+        a.join().unwrap();
+        b.join().unwrap();
         assert_eq!(queue.len(), 2);
         assert_eq!(sorted(rest(&queue)), [1, 2]);
     }
 
     /// Two producers race for the last ticket; the loser appends.
-    pushes_at_segment_end(Some(3), 1) {
+    pushes_at_segment_end(Some(3), 49) {
         let queue = ticket();
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
-        (a.join().unwrap(), b.join().unwrap());
+        a.join().unwrap();
+        b.join().unwrap();
         assert_eq!(sorted(rest(&queue)), [1, 2]);
     }
 
     /// The first push against a pop; a value that is seen is whole.
-    first_push_and_pop(Some(3), 1) {
+    first_push_and_pop(Some(3), 34) {
         let queue = empty();
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
         a.join().unwrap();
@@ -80,7 +82,7 @@ models! {
     }
 
     /// A producer with a ticket against an impatient consumer, without bound.
-    abandonment(Some(4), 1) {
+    abandonment(Some(4), 350) {
         let queue = ticket();
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
         a.join().unwrap();
@@ -90,18 +92,20 @@ models! {
     }
 
     /// The same, with what is behind in a second producer's hands.
-    abandonment_of_two(Some(2), 1) {
+    abandonment_of_two(Some(2), 588) {
         let queue = ticket();
         let producers = [1, 2].map(|id| go(&queue, move |queue| push(queue, id)));
         let consumer = go(&queue, pop);
-        producers.map(|producer| producer.join().unwrap());
+        for producer in producers {
+            producer.join().unwrap();
+        }
         let mut found: Vec<_> = consumer.join().unwrap().into_iter().collect();
         found.extend(rest(&queue));
         assert_eq!(sorted(found), [1, 2]);
     }
 
     /// One producer's items come in order.
-    order(Some(3), 1) {
+    order(Some(3), 640) {
         let queue = ticket();
         let producer = go(&queue, |queue| {
             push(queue, 1);
@@ -115,7 +119,7 @@ models! {
     }
 
     /// Two consumers get each item once.
-    two_consumers(Some(2), 1) {
+    two_consumers(Some(1), 81) {
         let queue = ticket();
         let producer = go(&queue, |queue| {
             push(queue, 1);
@@ -129,7 +133,7 @@ models! {
     }
 
     /// Two consumers of a full segment, one of whom takes all of it; nothing is missed and `None` is right.
-    grabs(Some(3), 1) {
+    grabs(Some(3), 69) {
         let queue = empty();
         queue.push_all([1, 2, 3].map(Item::new));
         let many = go(&queue, |queue| queue.pop_many(2).iter().map(|item| item.0).collect::<Vec<_>>());
@@ -142,7 +146,7 @@ models! {
     }
 
     /// A batch with two tickets in one segment, of which the first may be abandoned: the second is retracted.
-    retraction(Some(3), 1) {
+    retraction(Some(3), 456) {
         let queue = Arc::new(Queue::<Large, Eager>::default());
         queue.push(Large::new(0));
         assert_eq!(queue.pop().map(|item| item.id()), Some(0));
@@ -155,7 +159,7 @@ models! {
     }
 
     /// A segment is left, retired and used again while another thread appends.
-    reuse(Some(3), 1) {
+    reuse(Some(2), 221) {
         let queue = empty();
         queue.push_all([0, 1, 2].map(Item::new));
         assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
@@ -171,7 +175,7 @@ models! {
     }
 
     /// Two consumers leave a segment at the same time, a producer appends twice.
-    leaving(Some(2), 1) {
+    leaving(Some(1), 115) {
         let queue = empty();
         queue.push_all([0, 1].map(Item::new));
         assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
@@ -189,7 +193,7 @@ models! {
 
     /// A producer that has appended and not yet moved `tail`, against a consumer that leaves the segment and a second
     /// producer.
-    late_tail(Some(3), 1) {
+    late_tail(Some(3), 2249) {
         let queue = empty();
         queue.push_all([0, 1].map(Item::new));
         assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
@@ -208,7 +212,7 @@ models! {
     }
 
     /// Store buffering: of two threads that push to one queue each and look into the other's, one sees the other's item.
-    two_queues(Some(3), 1) {
+    two_queues(Some(3), 515) {
         let queues = Arc::new([ticket(), ticket()]);
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             push(&queues[mine], 1);
@@ -219,7 +223,7 @@ models! {
     }
 
     /// The same with queues that have no segment yet.
-    two_new_queues(Some(3), 1) {
+    two_new_queues(Some(3), 136) {
         let queues = Arc::new([empty(), empty()]);
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             push(&queues[mine], 1);
@@ -230,7 +234,7 @@ models! {
     }
 
     /// What `is_empty` says there is, the only consumer gets; one's own push is seen.
-    looks(Some(3), 1) {
+    looks(Some(3), 536) {
         let queue = ticket();
         let producer = go(&queue, |queue| push(queue, 1));
         let consumer = go(&queue, |queue| {
@@ -247,7 +251,7 @@ models! {
     }
 
     /// A queue into which one pushes before one pops is never empty, over a change of segments.
-    never_empty(Some(3), 1) {
+    never_empty(Some(3), 177) {
         let queue = ticket();
         push(&queue, 1);
         let mover = go(&queue, |queue| {
@@ -258,12 +262,13 @@ models! {
             assert!(!queue.is_empty());
             assert!(queue.len() <= 3);
         });
-        (mover.join().unwrap(), watcher.join().unwrap());
+        mover.join().unwrap();
+        watcher.join().unwrap();
         assert_eq!(rest(&queue), [2]);
     }
 
     /// Causality over pops: who sees the second item taken does not find the queue empty of what was pushed before.
-    causality(Some(2), 1) {
+    causality(Some(2), 125) {
         let (queue, other) = (ticket(), ticket());
         let queues = Arc::new([queue, other]);
         let producer = go(&queues, |queues| {
@@ -281,7 +286,7 @@ models! {
 
     /// Who finds a taken ticket knows what the taker knew: a third thread that meets an emptied queue must see what its
     /// popper did before.
-    causality_of_taking(Some(2), 1) {
+    causality_of_taking(Some(2), 22) {
         let queues = Arc::new([ticket(), ticket()]);
         push(&queues[0], 1);
         let mover = go(&queues, |queues| {
@@ -293,7 +298,8 @@ models! {
                 assert!(!queues[1].is_empty(), "moved before it was popped");
             }
         });
-        (mover.join().unwrap(), watcher.join().unwrap());
+        mover.join().unwrap();
+        watcher.join().unwrap();
         assert_eq!(rest(&queues[1]), [2]);
     }
 }
