@@ -135,25 +135,22 @@ mod world {
     atomic!(AtomicUsize, usize);
     atomic!(AtomicU8, u8);
 
+    /// A bool is a byte here, so that there is a value it never has, for the exchange that fails.
     #[derive(Debug)]
-    pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);
+    pub(crate) struct AtomicBool(AtomicU8);
 
     impl AtomicBool {
         #[track_caller]
         pub(crate) fn new(value: bool) -> Self {
-            Self(loom::sync::atomic::AtomicBool::new(value))
+            Self(AtomicU8::new(value.into()))
         }
         #[track_caller]
         pub(crate) fn load(&self, order: Ordering) -> bool {
-            if reader_loads_are_rmws() {
-                let any = self.0.compare_exchange(false, false, Ordering::AcqRel, Ordering::Acquire);
-                return any.unwrap_or_else(|actual| actual);
-            }
-            self.0.load(order)
+            self.0.load(order) != 0
         }
         #[track_caller]
         pub(crate) fn store(&self, value: bool, order: Ordering) {
-            self.0.store(value, order);
+            self.0.store(value.into(), order);
         }
         #[track_caller]
         pub(crate) fn compare_exchange(
@@ -163,7 +160,8 @@ mod world {
             success: Ordering,
             failure: Ordering,
         ) -> Result<bool, bool> {
-            self.0.compare_exchange(current, new, success, failure)
+            let exchanged = self.0.compare_exchange(current.into(), new.into(), success, failure);
+            exchanged.map(|found| found != 0).map_err(|found| found != 0)
         }
     }
 

@@ -208,11 +208,10 @@ models! {
         writer.join().unwrap();
     }
 
-    /// A guard that begins in one thread and ends in another.
-    moved_guard(Some(2), 182) {
+    /// A guard with a participant of its own, which pins again in between.
+    owned_guard(Some(2), 182) {
         let world = World::new(1);
         let reader = world.go(|world| {
-            // Sent by spawning, inside of the model's second thread.
             let mut guard = OwnedGuard::<Here>::pin();
             world.read(&guard);
             guard.repin();

@@ -81,7 +81,7 @@ models! {
         assert_eq!(found, [1]);
     }
 
-    /// A producer with a ticket against an impatient consumer, without bound.
+    /// A producer with a ticket against an impatient consumer.
     abandonment(Some(4), 350) {
         let queue = ticket();
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
@@ -132,7 +132,7 @@ models! {
         assert_eq!(sorted(found), [1, 2]);
     }
 
-    /// Two consumers of a full segment, one of whom takes all of it; nothing is missed and `None` is right.
+    /// Two consumers of three items in two segments, one of whom takes several at once; nothing is missed and `None` is right.
     grabs(Some(3), 69) {
         let queue = empty();
         queue.push_all([1, 2, 3].map(Item::new));

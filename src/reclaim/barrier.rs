@@ -36,9 +36,12 @@ pub enum Barrier {
     Membarrier,
     /// Both sides issue a sequentially consistent fence.
     Fence,
+    /// `membarrier` was in force and the system has refused it since: nothing is reclaimed any more, and a consumer waits
+    /// for a stalled producer instead of passing over its slot. Cannot be chosen.
+    Broken,
 }
 
-/// The barriers were decided before, differently.
+/// Another kind of barriers is in force than the one that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierChosen(
     /// What is in force.
@@ -47,7 +50,7 @@ pub struct BarrierChosen(
 
 impl core::fmt::Display for BarrierChosen {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "choose_barrier: {:?} is in force since the first use", self.0)
+        write!(f, "choose_barrier: {:?} is in force", self.0)
     }
 }
 
@@ -74,17 +77,25 @@ static CHOICE: ProcessByte = ProcessByte::new(choice::UNDECIDED);
 /// ```
 #[must_use]
 pub fn barrier() -> Barrier {
-    if is_asymmetric() { Barrier::Membarrier } else { Barrier::Fence }
+    if !is_asymmetric() {
+        return Barrier::Fence;
+    }
+    #[cfg(not(latchfree_loom))]
+    // Relaxed: once broken it stays so.
+    if CHOICE.load(Ordering::Relaxed) == choice::BROKEN {
+        return Barrier::Broken;
+    }
+    Barrier::Membarrier
 }
 
 /// Chooses the barriers before their first use: for a sandbox whose filter kills a process that tries
 /// `membarrier`, for an emulator that accepts the call and does nothing, or to test both.
 ///
-/// Choosing [`Barrier::Membarrier`] where the system lacks it leaves [`Barrier::Fence`] in force.
+/// Choosing [`Barrier::Membarrier`] where the system lacks it puts [`Barrier::Fence`] in force.
 ///
 /// # Errors
 ///
-/// If the other kind is in force already; the error says which.
+/// If the wanted kind is not in force after this call; the error says which is.
 ///
 /// # Examples
 ///
@@ -98,11 +109,7 @@ pub fn barrier() -> Barrier {
 /// ```
 pub fn choose_barrier(wanted: Barrier) -> Result<(), BarrierChosen> {
     #[cfg(not(latchfree_loom))]
-    let chosen = match decide(wanted) {
-        choice::FENCE => Barrier::Fence,
-        _ => Barrier::Membarrier,
-    };
-    #[cfg(latchfree_loom)]
+    decide(wanted);
     let chosen = barrier();
     if chosen == wanted { Ok(()) } else { Err(BarrierChosen(chosen)) }
 }
