@@ -1,0 +1,53 @@
+//! The traits of other crates: serde and rayon.
+#![cfg(any(feature = "serde", feature = "rayon"))]
+
+use latchfree::Queue;
+
+#[cfg(feature = "serde")]
+mod serde {
+    use super::Queue;
+
+    #[test]
+    fn a_sequence_becomes_a_queue_in_order() {
+        let queue: Queue<String> = serde_json::from_str(r#"["a", "b", "c"]"#).unwrap();
+        assert_eq!(queue.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_bad_item_is_an_error_and_the_good_ones_are_dropped() {
+        let queue: Result<Queue<u8>, _> = serde_json::from_str("[1, 2, 300]");
+        assert!(queue.unwrap_err().to_string().contains("300"));
+    }
+}
+
+#[cfg(feature = "rayon")]
+mod rayon {
+    use ::rayon::prelude::*;
+
+    use super::Queue;
+
+    const ITEMS: u64 = 100_000;
+
+    #[test]
+    fn a_shared_queue_is_filled_in_parallel() {
+        let queue = Queue::new();
+        (&queue).par_extend((0..ITEMS).into_par_iter());
+        assert_eq!(queue.len(), ITEMS as usize);
+        let mut items: Vec<_> = queue.into_iter().collect();
+        items.sort_unstable();
+        assert!(items.into_iter().eq(0..ITEMS));
+    }
+
+    #[test]
+    fn parallel_iterators_come_and_go() {
+        let queue: Queue<u64> = (0..ITEMS).into_par_iter().map(|n| n * 2).collect();
+        assert_eq!(queue.into_par_iter().sum::<u64>(), ITEMS * (ITEMS - 1));
+    }
+
+    #[test]
+    fn an_owned_queue_keeps_its_order() {
+        let mut queue: Queue<u64> = (0..ITEMS).collect();
+        queue.par_extend([7_u64]);
+        assert!(queue.into_par_iter().collect::<Vec<_>>().into_iter().eq((0..ITEMS).chain([7])));
+    }
+}
