@@ -218,11 +218,12 @@ fn stalled_thread_and_recovery() {
         assert!(waiting(&garbage) > MANY - 1000, "the pinned thread protects all but the first");
         assert_eq!(waiting(&garbage), MANY - ledger.dropped());
     });
-    // Each operation adds one and frees up to four, so the backlog shrinks by three.
+    // Each operation adds one and frees up to four, so the backlog shrinks by three, to what is retired in the four
+    // periods (three steps and the current one) between the 512 retirements after which an advance is tried.
     (MANY..3 * MANY).for_each(step);
-    assert!(waiting(&garbage) < 1000, "{} wait", waiting(&garbage));
+    assert!(waiting(&garbage) < 2500, "{} wait", waiting(&garbage));
     (3 * MANY..4 * MANY).for_each(step);
-    assert!(waiting(&garbage) < 1000, "{} wait", waiting(&garbage));
+    assert!(waiting(&garbage) < 2500, "{} wait", waiting(&garbage));
     drop(garbage);
     ledger.settle();
 }

@@ -9,7 +9,7 @@ use core::iter::FusedIterator;
 use core::mem::ManuallyDrop;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use self::unbounded::{KEEP, Raw, Source};
+use self::unbounded::{Raw, Source, keep};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
@@ -35,9 +35,9 @@ const GATHER: usize = 256;
 /// pushed an item happens before what another does after it popped it. An empty answer is linearizable: there was an
 /// instant during the call at which the queue was empty.
 ///
-/// **Memory.** Slots lie in segments of about 4 KiB, at least four and at most 256 slots each. Segments that were used up
-/// are reused; [`backlog`](Self::backlog) tells how much of them waits, [`collect`](Self::collect) returns it to the
-/// allocator. An empty queue holds at most one segment besides that.
+/// **Memory.** Slots lie in segments of at most 16 KiB and 256 slots, but at least four slots. Segments that were used up
+/// are reused, and up to 512 KiB of them are kept for it; [`backlog`](Self::backlog) tells how much waits,
+/// [`collect`](Self::collect) returns it to the allocator. An empty queue holds at most one segment besides that.
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the queue drops what is left in it, on that thread.
 ///
@@ -93,7 +93,7 @@ impl<T> Queue<T> {
         /// ```
         #[must_use]
         pub const fn new() -> Self {
-            Self { raw: Raw::new(Garbage::new(KEEP)) }
+            Self { raw: Raw::new(Garbage::new(keep::<T>())) }
         }
     }
 }
@@ -370,7 +370,7 @@ impl<T, R: Reclaim> Queue<T, R> {
 impl<T, R: Accepts<T>> Default for Queue<T, R> {
     /// An empty queue.
     fn default() -> Self {
-        Self { raw: Raw::new(R::garbage(KEEP)) }
+        Self { raw: Raw::new(R::garbage(keep::<T>())) }
     }
 }
 

@@ -199,13 +199,13 @@ pub(super) struct Segment<T> {
 }
 
 impl<T> Segment<T> {
-    /// Slots a segment: about 4 KiB of them, so that appending one is paid for by many pushes, and no fewer than four, so
-    /// that even large values share a segment. The models' are as small as can be.
+    /// Slots a segment: 256, so that appending one is paid for by many pushes, but no more than fit into 16 KiB, and no fewer
+    /// than four, so that even large values share a segment. The models' are as small as can be.
     pub(super) const CAPACITY: usize = if cfg!(any(latchfree_loom, latchfree_stall)) {
         // The first slot comes filled, so only with three can a batch hold two tickets and retract one.
         if size_of::<T>() > 64 { 3 } else { 2 }
     } else {
-        let fit = 4096 / size_of::<Slot<T>>();
+        let fit = (16 << 10) / size_of::<Slot<T>>();
         if fit < 4 {
             4
         } else if fit > 256 {

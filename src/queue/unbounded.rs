@@ -53,9 +53,14 @@ use crate::util::backoff::{self, Place};
 /// How often a consumer looks at a slot whose producer is on its way before it challenges it.
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
 
-/// Reclaimable segments that are kept for reuse: what is retired while the clock makes the three steps that free a
-/// segment, with advances tried every 16 KiB, and as much again.
-pub(super) const KEEP: usize = 24;
+/// What is kept in segments for reuse, in bytes: what is retired while the clock makes the three steps that free a segment,
+/// with advances tried every 128 KiB, and as much again.
+const KEEP_BYTES: usize = 512 << 10;
+
+/// The same in segments.
+pub(super) const fn keep<T>() -> usize {
+    KEEP_BYTES / Segment::<T>::BYTES
+}
 
 pub(super) struct Raw<T, R: Reclaim> {
     head: CachePadded<AtomicPtr<Segment<T>>>,
