@@ -54,8 +54,8 @@ use crate::util::backoff::{self, Place};
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
 
 /// What is kept in segments for reuse, in bytes: what is retired while the clock makes the three steps that free a segment,
-/// with advances tried every 128 KiB, and as much again.
-const KEEP_BYTES: usize = 512 << 10;
+/// with advances tried every 32 KiB, and half as much again.
+const KEEP_BYTES: usize = 192 << 10;
 
 /// The same in segments.
 pub(super) const fn keep<T>() -> usize {

@@ -2,8 +2,8 @@
 //!
 //! A lock-free structure unlinks an object while other threads may hold pointers to it. It therefore *retires* the
 //! object, and a reclaimer frees it once nobody can hold such a pointer. Threads say that they might by holding a
-//! guard ([`pin`](crate::pin)): a guard costs about a nanosecond and protects everything in its domain, so one
-//! guard serves any number of structures.
+//! guard ([`pin`](crate::pin)): a guard costs a plain store and protects everything in its domain, so one guard serves
+//! any number of structures.
 //!
 //! | reclaimer | a guard costs | garbage belongs to | bounds on `T` |
 //! |---|---|---|---|

@@ -39,9 +39,10 @@ const NESTED: usize = 4;
 /// machine with 2 cores a `membarrier` took 0.2 us alone and 4.8 us while another thread ran, so this is at most about
 /// 10 ns a retirement.
 const ADVANCE_OBJECTS: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 512 };
-/// ... or after so many retired bytes, whichever comes first, so that large objects do not pile up. With 16 KiB, pairs on a
-/// queue of `u64` took 14.9 ns an operation on 2 threads, with 64 KiB 11.5; a queue of 1 KiB values wants more still.
-const ADVANCE_BYTES: usize = 128 << 10;
+/// ... or after so many retired bytes, whichever comes first, so that large objects do not pile up. Pairs on a queue of `u64`
+/// with 2 threads took 14.9 ns an operation with 16 KiB and 11.5 with 64; between 32 and 128 KiB there was no difference
+/// beyond the noise, so it is the one that holds less.
+const ADVANCE_BYTES: usize = 32 << 10;
 /// Objects a chunk of a bin's queue: a bin grows by a chunk, never by copying what it holds.
 const CHUNK: usize = 62;
 
