@@ -24,7 +24,7 @@ const GATHER: usize = 256;
 /// | operation | progress | cost |
 /// |---|---|---|
 /// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free; may allocate a segment | one `fetch_add` a grab |
-/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free; may free retired segments | one compare-exchange a grab |
+/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free; may allocate to retire a segment, and free some | one compare-exchange a grab |
 /// | [`len`](Self::len), [`is_empty`](Self::is_empty) | lock-free | a few loads |
 /// | [`new`](Self::new) | allocates nothing | |
 ///
@@ -41,7 +41,7 @@ const GATHER: usize = 256;
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the queue drops what is left in it, on that thread.
 ///
-/// **Contention.** A thread that loses races pauses before its next operation, for at most some tens of microseconds, and
+/// **Contention.** A thread that loses races pauses before its next operation, for some microseconds, and
 /// remembers for how long: with more threads than cores this is faster by far than fighting for every cache line, at
 /// the price of fairness within such a pause.
 ///

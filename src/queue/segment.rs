@@ -85,7 +85,8 @@ impl<T> Slot<T> {
             if self.verdict.load(Ordering::Relaxed) == verdict::NONE {
                 return true;
             }
-            // Release: pairs with the Acquire of the consumer's exchange. Losing means that the consumer abandoned us.
+            // Release: pairs with the Acquire of the consumer's exchange. Losing means that the consumer abandoned us; Relaxed
+            // then, for nothing of the consumer's is read.
             self.verdict
                 .compare_exchange(
                     verdict::CHALLENGED,
