@@ -173,7 +173,7 @@ pub fn pin_owned() -> OwnedGuard {
 /// For the macros.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::reclaim::epoch::{Local, State};
+    pub use crate::reclaim::epoch::{Local, Record, State};
     #[cfg(latchfree_loom)]
     pub use crate::sync::loom;
     #[cfg(latchfree_stall)]

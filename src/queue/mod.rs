@@ -1,5 +1,6 @@
 //! Queues.
 
+mod gather;
 mod segment;
 mod unbounded;
 
@@ -9,12 +10,11 @@ use core::iter::FusedIterator;
 use core::mem::ManuallyDrop;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
+use self::gather::gather;
+use self::segment::Segment;
 use self::unbounded::{Raw, Source, keep};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
-
-/// Items gathered from an iterator before tickets are taken for them.
-const GATHER: usize = 256;
 
 /// An unbounded multi-producer multi-consumer first-in first-out queue, linearizable and strictly lock-free.
 ///
@@ -134,15 +134,13 @@ impl<T, R: Reclaim> Queue<T, R> {
     #[track_caller]
     pub fn push_with(&self, value: T, guard: &R::Guard) {
         R::check(guard);
-        let value = ManuallyDrop::new(value);
-        // SAFETY: one item, given away: it is not dropped here.
-        unsafe { self.raw.push(&raw const *value, guard) }
+        self.raw.push(value, guard);
     }
 
     /// Adds all items of an iterator at the back, in order, many with one step.
     ///
     /// Each item is pushed as by [`push`](Self::push): others may see a part of them, and items of other threads may come
-    /// between. Items are gathered, 256 at a time, before any place is taken for them; if the iterator panics, what
+    /// between. Items are gathered, up to 256 at a time and fewer of large ones, before any place is taken for them; if the iterator panics, what
     /// was gathered and not pushed is dropped, and what was pushed stays. The iterator may use the queue itself, and its
     /// size hint is not relied on.
     ///
@@ -155,7 +153,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// assert_eq!(queue.pop(), Some(0));
     /// ```
     pub fn push_all<I: IntoIterator<Item = T>>(&self, items: I) {
-        Self::gather(items, |items| {
+        gather(items, |items| {
             // SAFETY: the items were gathered and are given away.
             unsafe { self.raw.push_all(items, &R::pin()) }
         });
@@ -198,10 +196,11 @@ impl<T, R: Reclaim> Queue<T, R> {
         self.raw.pop(guard)
     }
 
-    /// Removes up to `max` of the oldest items with one step.
+    /// Removes up to `max` of the oldest items, many with one step.
     ///
-    /// Returns what one grab took: at least one item if the queue was not empty and `max > 0`, and perhaps fewer than
-    /// `max` although there are more. The items were adjacent.
+    /// Each item is popped as by [`pop`](Self::pop), and as many as one segment has ready are taken in one step: those were
+    /// adjacent in the queue. It returns at least one item if the queue was not empty and `max > 0`, and perhaps fewer than
+    /// `max` although there are more, where the next item's producer is still on its way.
     ///
     /// # Examples
     ///
@@ -228,18 +227,23 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// assert_eq!(items, [0, 1, 2, 3, 4]);
     /// ```
     pub fn pop_many_into(&self, items: &mut Vec<T>, max: usize) -> usize {
-        let max = max.min(segment::Segment::<T>::CAPACITY);
-        if max == 0 {
-            return 0;
+        let before = items.len();
+        let mut left = max;
+        let mut more = true;
+        while more && left > 0 {
+            let room = left.min(Segment::<T>::CAPACITY);
+            // What may panic comes before any ticket is taken.
+            items.reserve(room);
+            let end = items.len();
+            let count;
+            // SAFETY: there is room for `room` items behind the vector's end, and the new length covers what was written.
+            unsafe {
+                (count, more) = self.raw.pop_many(items.as_mut_ptr().add(end), room, &R::pin());
+                items.set_len(end + count);
+            }
+            left -= count;
         }
-        // What may panic comes before any ticket is taken.
-        items.reserve(max);
-        // SAFETY: there is room for `max` items behind the vector's end, and the new length covers what was written.
-        unsafe {
-            let count = self.raw.pop_many(items.as_mut_ptr().add(items.len()), max, &R::pin());
-            items.set_len(items.len() + count);
-            count
-        }
+        items.len() - before
     }
 
     /// How many items there are.
@@ -348,23 +352,6 @@ impl<T, R: Reclaim> Queue<T, R> {
     pub fn backlog(&self) -> Backlog {
         R::backlog(&self.raw.garbage)
     }
-
-    /// Runs the user's iterator and passes on what it yields, a buffer at a time.
-    fn gather<I: IntoIterator<Item = T>>(items: I, mut push: impl FnMut(Source<T>)) {
-        let mut items = items.into_iter();
-        let mut gathered = Vec::new();
-        loop {
-            gathered.extend(items.by_ref().take(GATHER));
-            let count = gathered.len();
-            // The items are given away from here on; nothing below panics.
-            // SAFETY: shortens the vector.
-            unsafe { gathered.set_len(0) };
-            push(Source::new(gathered.as_ptr(), count));
-            if count < GATHER {
-                return;
-            }
-        }
-    }
 }
 
 impl<T, R: Accepts<T>> Default for Queue<T, R> {
@@ -385,7 +372,7 @@ impl<T, R: Accepts<T>> FromIterator<T> for Queue<T, R> {
 impl<T, R: Reclaim> Extend<T> for Queue<T, R> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         // SAFETY: the items were gathered and are given away.
-        Self::gather(items, |items| unsafe { self.raw.push_mut(items) });
+        gather(items, |items| unsafe { self.raw.push_mut(items) });
     }
 }
 

@@ -120,11 +120,12 @@ pub(crate) fn is_asymmetric() -> bool {
     #[cfg(latchfree_loom)]
     return model::asymmetric();
     #[cfg(not(latchfree_loom))]
-    // Relaxed: the byte says which instructions to use and publishes nothing else; it is decided once.
-    match CHOICE.load(Ordering::Relaxed) {
-        choice::FENCE => false,
-        choice::UNDECIDED => decide(Barrier::Membarrier) != choice::FENCE,
-        _ => true,
+    {
+        // Relaxed: the byte says which instructions to use and publishes nothing else; it is decided once.
+        let chosen = CHOICE.load(Ordering::Relaxed);
+        // In this order, so that the common case takes one comparison.
+        chosen == choice::MEMBARRIER
+            || (chosen != choice::FENCE && decide(Barrier::Membarrier) != choice::FENCE)
     }
 }
 

@@ -18,7 +18,9 @@ const PINNED: usize = 1;
 /// # Safety
 ///
 /// `state` always returns the same state, which no other domain returns; `with_local` runs its argument on the
-/// calling thread's own [`Local`] for that state, or returns `None` where the thread has none (any more).
+/// calling thread's own [`Local`] for that state, or returns `None` where the thread has none (any more);
+/// `with_current` runs its argument on a cell of the calling thread and this domain that is null at first and that this
+/// module alone writes, or on one that is forgotten at once.
 pub unsafe trait Domain: 'static + Sized {
     /// The domain's clock and records.
     #[doc(hidden)]
@@ -26,6 +28,13 @@ pub unsafe trait Domain: 'static + Sized {
     /// The calling thread's place in it.
     #[doc(hidden)]
     fn with_local<T>(f: impl FnOnce(&Local) -> T) -> Option<T>;
+    /// What [`Local`] holds, in a thread-local without a destructor, which is cheaper to reach; null while it holds
+    /// nothing, and after its own destructor.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn with_current<T>(f: impl FnOnce(&Cell<*const Record>) -> T) -> Option<T> {
+        Some(f(&Cell::new(ptr::null())))
+    }
 }
 
 /// Makes a domain of its own, whose garbage no foreign guard can hold back.
@@ -61,14 +70,38 @@ macro_rules! domain {
 }
 
 /// The thread-local half of a domain, absent without `std`.
-#[cfg(any(feature = "std", latchfree_loom, latchfree_stall))]
+#[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __with_local {
     ($name:ident) => {
         #[inline]
         fn with_local<T>(f: impl FnOnce(&$crate::__private::Local) -> T) -> Option<T> {
-            $crate::__local!(LOCAL: $crate::__private::Local = $crate::__private::Local::new());
+            $crate::__local!(LOCAL: $crate::__private::Local = $crate::__private::Local::new(|| {
+                <$name as $crate::reclaim::epoch::Domain>::with_current(|current| current.set(::core::ptr::null()));
+            }));
+            LOCAL.try_with(f).ok()
+        }
+        #[inline(always)]
+        fn with_current<T>(
+            f: impl FnOnce(&::core::cell::Cell<*const $crate::__private::Record>) -> T,
+        ) -> Option<T> {
+            $crate::__local!(
+                CURRENT: ::core::cell::Cell<*const $crate::__private::Record>
+                    = ::core::cell::Cell::new(::core::ptr::null())
+            );
+            CURRENT.try_with(f).ok()
+        }
+    };
+}
+/// In models the one thread-local does, for its loads are not counted.
+#[cfg(any(latchfree_loom, latchfree_stall))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_local {
+    ($name:ident) => {
+        fn with_local<T>(f: impl FnOnce(&$crate::__private::Local) -> T) -> Option<T> {
+            $crate::__local!(LOCAL: $crate::__private::Local = $crate::__private::Local::new(|| ()));
             LOCAL.try_with(f).ok()
         }
     };
@@ -104,21 +137,25 @@ pub struct State {
 /// Where one participant announces. Two lines: foreign scans must not slow the owner's neighbours.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Record {
+pub struct Record {
     /// The epoch it is pinned at, with [`PINNED`]; 0 while it is not pinned. Written by the owner only.
     announced: AtomicUsize,
     /// Somebody owns it.
     claimed: AtomicBool,
+    /// Which barriers are in force, beside what else a guard reads; decided once for the process, before there is a record.
+    asymmetric: bool,
     /// Its number in the domain, from 0.
     pub(super) number: usize,
     /// The record prepended before this one; written before this one is published.
     next: *const Record,
     // The rest belongs to the owner, whoever claimed it.
-    /// How many guards it has; it is pinned while there is one.
+    /// How many guards it has; it is pinned while there is one. With [`ORPHANED`] once its owner has gone.
     pub(super) depth: Cell<usize>,
-    /// Its owner has gone: the last guard to end gives it back.
-    orphaned: Cell<bool>,
 }
+
+/// The mark in a record's depth that the last guard to end gives the record back. In one word with the count, so that
+/// the end of a guard tests for both at once.
+pub(super) const ORPHANED: usize = 1 << (usize::BITS - 1);
 
 // SAFETY: the cells and `next` are written by the claiming owner only; ownership passes by `claimed`, released with
 // `Release` and taken with `Acquire`. A record is reached from another thread only for its atomics.
@@ -139,24 +176,37 @@ impl State {
     }
 
     /// Announces that the record's owner is in a critical section, at the epoch that the clock shows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&self, record: &Record) {
-        let asymmetric = is_asymmetric();
         // Acquire: pairs with the Release in `try_advance`; what happened before the epoch began happens before what
         // we read from here on (invariant 2).
-        let mut epoch = self.clock.load(Ordering::Acquire);
+        let epoch = self.clock.load(Ordering::Acquire);
+        let now = self.announce(record, epoch);
+        if now != epoch {
+            self.enter_again(record, now);
+        }
+    }
+
+    /// Announces an epoch and returns what the clock shows then.
+    #[inline(always)]
+    fn announce(&self, record: &Record, epoch: usize) -> usize {
+        // Release: keeps what the owner did in an earlier critical section before this announcement, which a scan
+        // may read instead of the 0 that ended that section.
+        record.announced.store(epoch | PINNED, Ordering::Release);
+        // Against the heavy barrier in `try_advance`: either its scan sees the announcement, or we see its clock.
+        light(record.asymmetric);
+        // Acquire: as in `enter`, for the epoch that is kept.
+        self.clock.load(Ordering::Acquire)
+    }
+
+    /// The clock moved meanwhile: other threads made progress. Announces what it shows now.
+    #[cold]
+    fn enter_again(&self, record: &Record, mut epoch: usize) {
         loop {
-            // Release: keeps what the owner did in an earlier critical section before this announcement, which a scan
-            // may read instead of the 0 that ended that section.
-            record.announced.store(epoch | PINNED, Ordering::Release);
-            // Against the heavy barrier in `try_advance`: either its scan sees the announcement, or we see its clock.
-            light(asymmetric);
-            // Acquire: as above, for the epoch that is kept.
-            let now = self.clock.load(Ordering::Acquire);
+            let now = self.announce(record, epoch);
             if now == epoch {
                 return;
             }
-            // The clock moved meanwhile: other threads made progress. Announce what it shows now.
             epoch = now;
         }
     }
@@ -236,14 +286,15 @@ impl State {
             }
             next = record.next;
         }
+        let asymmetric = is_asymmetric();
         let record = Box::leak(Box::new(Record {
             announced: AtomicUsize::new(0),
             claimed: AtomicBool::new(true),
+            asymmetric,
             // Relaxed: numbers need only differ.
             number: self.count.fetch_add(1, Ordering::Relaxed),
             next: ptr::null(),
             depth: Cell::new(0),
-            orphaned: Cell::new(false),
         }));
         loop {
             record.next = head;
@@ -265,14 +316,24 @@ impl Record {
         self.announced.load(Ordering::Relaxed) & !PINNED
     }
 
-    /// Ends the critical section, and the ownership if the owner has gone.
+    /// How many guards there are.
     #[inline]
+    pub(super) fn guards(&self) -> usize {
+        self.depth.get() & !ORPHANED
+    }
+
+    /// Ends the critical section.
+    #[inline(always)]
     pub(super) fn leave(&self) {
         // Release: what was read and written in the critical section happens before an advance that sees this.
         self.announced.store(0, Ordering::Release);
-        if self.orphaned.get() {
-            self.give_back();
-        }
+    }
+
+    /// Ends the critical section of the last guard after the owner has gone, and the ownership.
+    #[cold]
+    pub(super) fn leave_for_good(&self) {
+        self.leave();
+        self.give_back();
     }
 
     /// The owner goes: now if it is not pinned, else with the last guard (never, if that was leaked).
@@ -280,13 +341,13 @@ impl Record {
         if self.depth.get() == 0 {
             self.give_back();
         } else {
-            self.orphaned.set(true);
+            self.depth.set(self.depth.get() | ORPHANED);
         }
     }
 
     #[cold]
     fn give_back(&self) {
-        self.orphaned.set(false);
+        self.depth.set(0);
         // Release: hands the cells over; pairs with the Acquire in `register`.
         self.claimed.store(false, Ordering::Release);
     }
@@ -296,19 +357,21 @@ impl Record {
 #[derive(Debug)]
 pub struct Local {
     pub(super) record: Cell<*const Record>,
+    /// Makes the thread forget what it has of this place elsewhere.
+    forget: fn(),
 }
 
 impl Local {
     /// A place without a record; pinning for the first time takes one.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "for the macro only")]
-    pub const fn new() -> Self {
-        Self { record: Cell::new(ptr::null()) }
+    pub const fn new(forget: fn()) -> Self {
+        Self { record: Cell::new(ptr::null()), forget }
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
+        (self.forget)();
         // SAFETY: records are never freed, and this one is ours.
         if let Some(record) = unsafe { self.record.get().as_ref() } {
             record.orphan();

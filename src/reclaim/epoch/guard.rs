@@ -3,11 +3,12 @@
 //! A thread's own participant lives in a thread-local and is what [`Guard::pin`] uses. [`OwnedGuard`] and
 //! [`Participant`] own a record each and can move between threads. All of them are used as a `&Guard`.
 
+use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
-use super::domain::{Domain, Global, Record};
+use super::domain::{Domain, Global, ORPHANED, Record};
 
 /// Proof that the current thread is pinned: what it reads from a structure of the domain stays allocated.
 ///
@@ -37,21 +38,26 @@ impl<D: Domain> Guard<D> {
     /// ```
     #[inline]
     pub fn pin() -> Self {
-        let record = D::with_local(|local| {
-            let record = local.record.get();
-            if record.is_null() {
-                let record = D::state().register();
-                local.record.set(record);
-                record
-            } else {
-                // SAFETY: records are never freed.
-                unsafe { &*record }
-            }
-        });
-        match record {
+        // SAFETY: records are never freed.
+        match D::with_current(Cell::get).and_then(|record| unsafe { record.as_ref() }) {
             Some(record) => Self::enter(record),
-            None => Self::borrowed(),
+            None => Self::first(),
         }
+    }
+
+    /// The thread's first guard, or one after its participant has gone.
+    #[cold]
+    fn first() -> Self {
+        let record = D::with_local(|local| {
+            if local.record.get().is_null() {
+                local.record.set(D::state().register());
+            }
+            // SAFETY: records are never freed.
+            unsafe { &*local.record.get() }
+        });
+        let Some(record) = record else { return Self::borrowed() };
+        D::with_current(|current| current.set(record));
+        Self::enter(record)
     }
 
     #[inline(always)]
@@ -90,7 +96,7 @@ impl<D: Domain> Guard<D> {
     /// ```
     #[inline]
     pub fn repin(&mut self) {
-        if self.record.depth.get() == 1 {
+        if self.record.guards() == 1 {
             D::state().reenter(self.record);
         }
     }
@@ -115,6 +121,8 @@ impl<D: Domain> Drop for Guard<D> {
         self.record.depth.set(depth);
         if depth == 0 {
             self.record.leave();
+        } else if depth == ORPHANED {
+            self.record.leave_for_good();
         }
     }
 }
@@ -221,7 +229,7 @@ impl<D: Domain> Drop for Participant<D> {
 
 impl<D: Domain> fmt::Debug for Participant<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Participant").field("pinned", &(self.record.depth.get() > 0)).finish_non_exhaustive()
+        f.debug_struct("Participant").field("pinned", &(self.record.guards() > 0)).finish_non_exhaustive()
     }
 }
 

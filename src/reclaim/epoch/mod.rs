@@ -45,7 +45,7 @@ use core::ptr::NonNull;
 #[doc(inline)]
 pub use self::domain::{Domain, Global};
 #[doc(hidden)]
-pub use self::domain::{Local, State};
+pub use self::domain::{Local, Record, State};
 pub use self::garbage::Garbage;
 pub use self::guard::{Guard, OwnedGuard, Participant, ParticipantGuard};
 use super::{Accepts, Backlog, Reclaim, Retired};
