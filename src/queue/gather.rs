@@ -23,14 +23,13 @@ pub(super) fn gather<T>(items: impl IntoIterator<Item = T>, mut push: impl FnMut
     let mut many = Vec::new();
     if const { FEW * size_of::<T>() <= FEW_BYTES } {
         let mut few = Few::new();
-        for item in items.by_ref().take(FEW) {
-            few.push(item);
-        }
-        if few.len < FEW {
+        if few.fill(&mut items) < FEW {
             return push(few.give_away());
         }
+        let Some(next) = items.next() else { return push(few.give_away()) };
         many.reserve_exact(MANY);
         few.append_to(&mut many);
+        many.push(next);
     }
     let most = const {
         let fit = MANY_BYTES / if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
@@ -66,10 +65,23 @@ impl<T> Few<T> {
         Self { items: [const { MaybeUninit::uninit() }; FEW], len: 0 }
     }
 
+    /// Takes items until there are FEW or no more, and tells how many.
     #[inline]
-    fn push(&mut self, item: T) {
-        self.items[self.len].write(item);
-        self.len += 1;
+    fn fill(&mut self, items: &mut impl Iterator<Item = T>) -> usize {
+        /// Counts in a register, and tells even if the iterator panics.
+        struct Count<'a>(&'a mut usize, usize);
+        impl Drop for Count<'_> {
+            fn drop(&mut self) {
+                *self.0 = self.1;
+            }
+        }
+        let mut count = Count(&mut self.len, 0);
+        items.take(FEW).for_each(|item| {
+            // `take` yields no more than FEW.
+            self.items[count.1].write(item);
+            count.1 += 1;
+        });
+        count.1
     }
 
     /// Forgets the items, which are whoever's who gets the source. It is valid while `self` stays where it is.

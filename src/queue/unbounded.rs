@@ -196,21 +196,24 @@ impl<T, R: Reclaim> Raw<T, R> {
     unsafe fn put(tail: NonNull<Segment<T>>, first: usize, wanted: usize, source: &mut Source<T>) -> bool {
         let end = (first + wanted).min(Segment::<T>::CAPACITY);
         let asymmetric = is_asymmetric();
-        for index in first..end {
-            // SAFETY: within CAPACITY, and the ticket is ours.
-            if unsafe { !Segment::slot(tail, index).put(source.items, asymmetric) } {
-                // What comes later in the batch must not be popped earlier, so the other tickets are not used either; saying
-                // so spares their consumers the challenge.
-                for index in index + 1..end {
-                    // SAFETY: as above.
-                    unsafe { Segment::slot(tail, index) }.retract();
-                }
-                return false;
+        let items = source.items;
+        let mut delivered = 0;
+        while first + delivered < end {
+            // SAFETY: within CAPACITY, and the ticket is ours; the source has `wanted` items.
+            if unsafe { !Segment::slot(tail, first + delivered).put(items.add(delivered), asymmetric) } {
+                break;
             }
-            // SAFETY: the item was delivered.
-            unsafe { source.advance(1) };
+            delivered += 1;
         }
-        true
+        // SAFETY: they were delivered.
+        unsafe { source.advance(delivered) };
+        // What comes later in the batch must not be popped earlier than the item whose slot was abandoned, so the other
+        // tickets are not used either; saying so spares their consumers the challenge.
+        for index in first + delivered + 1..end {
+            // SAFETY: as above.
+            unsafe { Segment::slot(tail, index) }.retract();
+        }
+        first + delivered >= end
     }
 
     /// The segment at the tail, or `None` while the queue has none.
