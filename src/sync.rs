@@ -64,12 +64,19 @@ mod world {
 #[cfg(latchfree_loom)]
 mod world {
     pub(crate) use core::sync::atomic::Ordering;
-    pub(crate) use loom::sync::atomic::fence;
 
     #[doc(hidden)]
     pub use loom;
 
     use super::model::reader_loads_are_rmws;
+    use super::mutant;
+
+    #[track_caller]
+    pub(crate) fn fence(order: Ordering) {
+        if !mutant::removes() {
+            loom::sync::atomic::fence(order);
+        }
+    }
 
     /// loom's atomics, with one switch: in a run whose reader loads are RMWs a `load` is a read-modify-write that
     /// changes nothing. loom remembers only the last access to an atomic, so it finds no reason to try another
@@ -88,6 +95,7 @@ mod world {
                 }
                 #[track_caller]
                 pub(crate) fn load(&self, order: Ordering) -> $value {
+                    let order = mutant::weaken(order);
                     if reader_loads_are_rmws() {
                         let never = <$value>::MAX;
                         let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
@@ -97,22 +105,22 @@ mod world {
                 }
                 #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.0.store(value, order);
+                    self.0.store(value, mutant::weaken(order));
                 }
                 #[allow(dead_code, reason = "not every width is exchanged")]
                 #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    self.0.swap(value, order)
+                    self.0.swap(value, mutant::weaken(order))
                 }
                 #[allow(dead_code, reason = "not every width is added to")]
                 #[track_caller]
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_add(value, order)
+                    self.0.fetch_add(value, mutant::weaken(order))
                 }
                 #[allow(dead_code, reason = "not every width is subtracted from")]
                 #[track_caller]
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_sub(value, order)
+                    self.0.fetch_sub(value, mutant::weaken(order))
                 }
                 #[track_caller]
                 pub(crate) fn compare_exchange(
@@ -122,7 +130,7 @@ mod world {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
-                    self.0.compare_exchange(current, new, success, failure)
+                    self.0.compare_exchange(current, new, mutant::weaken(success), mutant::weaken_failure(failure))
                 }
                 #[allow(dead_code, reason = "not every width is reset")]
                 #[track_caller]
@@ -175,6 +183,7 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn load(&self, order: Ordering) -> *mut T {
+            let order = mutant::weaken(order);
             if reader_loads_are_rmws() {
                 let never = core::ptr::without_provenance_mut(usize::MAX);
                 let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
@@ -190,7 +199,7 @@ mod world {
             success: Ordering,
             failure: Ordering,
         ) -> Result<*mut T, *mut T> {
-            self.0.compare_exchange(current, new, success, failure)
+            self.0.compare_exchange(current, new, mutant::weaken(success), mutant::weaken_failure(failure))
         }
         #[track_caller]
         pub(crate) fn with_mut<U>(&mut self, f: impl FnOnce(&mut *mut T) -> U) -> U {
@@ -300,6 +309,20 @@ pub(crate) fn spin_loop() {
     shuttle::hint::spin_loop();
     // Under loom the bound of a wait is zero or one, and a yield would only hide interleavings.
 }
+
+/// The answer of a re-check: whether what was read still holds. A name for the mutants tool, which makes it say yes.
+#[inline(always)]
+#[cfg_attr(latchfree_loom, track_caller)]
+pub(crate) fn recheck(holds: bool) -> bool {
+    #[cfg(latchfree_loom)]
+    if mutant::removes() {
+        return true;
+    }
+    holds
+}
+
+#[cfg(latchfree_loom)]
+pub(crate) mod mutant;
 
 /// How models of this crate, and of crates over it, are run. Exists only in the loom build.
 #[cfg(latchfree_loom)]

@@ -225,6 +225,40 @@ models! {
         writer.join().unwrap();
     }
 
+    /// Who frees did not move the clock, and did not meet the reader either.
+    advanced_by_another(Some(2), 100) {
+        let world = World::new(1);
+        let reader = world.go(|world| {
+            world.read(&pin());
+            for _ in 0..3 {
+                pin().flush();
+            }
+        });
+        let writer = world.go(|world| {
+            world.swap(1, &pin());
+            world.collect();
+        });
+        reader.join().unwrap();
+        writer.join().unwrap();
+    }
+
+    /// The clock moves by announcements alone: no scan meets the reader between two of its guards.
+    announced_again(Some(3), 100) {
+        let world = World::new(1);
+        let reader = world.go(|world| {
+            world.read(&pin());
+            for _ in 0..3 {
+                drop(pin());
+            }
+        });
+        let writer = world.go(|world| {
+            world.swap(1, &pin());
+            world.collect();
+        });
+        reader.join().unwrap();
+        writer.join().unwrap();
+    }
+
     /// Two writers to one garbage: bins are claimed, objects freed once.
     two_writers(Some(1), 36) {
         let world = World::new(2);
@@ -237,5 +271,20 @@ models! {
         for writer in writers {
             writer.join().unwrap();
         }
+    }
+}
+
+deep_models! {
+    /// As `collector`, with one more preemption: a reader that comes between two moves of the clock.
+    collector_between(Some(2), 1000) {
+        let world = World::new(1);
+        let reader = world.go(|world| world.read(&pin()));
+        let writer = world.go(|world| world.swap(1, &pin()));
+        let collector = world.go(|world| {
+            world.collect();
+        });
+        reader.join().unwrap();
+        writer.join().unwrap();
+        collector.join().unwrap();
     }
 }

@@ -26,7 +26,7 @@ use crate::sync::fence;
 #[cfg(not(latchfree_loom))]
 use crate::sync::{Ordering, ProcessByte, compiler_fence};
 #[cfg(latchfree_loom)]
-use crate::sync::{Ordering, model};
+use crate::sync::{Ordering, model, mutant};
 
 /// How a thread's announcements are ordered against the threads that look for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,12 @@ pub(crate) fn is_asymmetric() -> bool {
 
 /// The light side: orders the caller's earlier stores before its later loads, as seen by a heavy side.
 #[inline(always)]
+#[cfg_attr(latchfree_loom, track_caller)]
 pub(crate) fn light(asymmetric: bool) {
+    #[cfg(latchfree_loom)]
+    if mutant::removes() {
+        return;
+    }
     if asymmetric {
         #[cfg(not(latchfree_loom))]
         compiler_fence(Ordering::SeqCst);
@@ -147,7 +152,12 @@ pub(crate) fn light(asymmetric: bool) {
 /// The heavy side. False if the system refused: then nothing may be concluded from what is loaded next.
 #[cold]
 #[must_use]
+#[cfg_attr(latchfree_loom, track_caller)]
 pub(crate) fn heavy() -> bool {
+    #[cfg(latchfree_loom)]
+    if mutant::removes() {
+        return true;
+    }
     // SeqCst: the pair of the fence in `light`; with `membarrier` it also keeps the compiler from moving accesses
     // over the system call.
     fence(Ordering::SeqCst);

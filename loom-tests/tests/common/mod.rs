@@ -62,21 +62,40 @@ pub fn explore(name: &str, barriers: Barriers, preemptions: Option<usize>, at_le
 /// Two tests a model, one for either kind of barriers: bound on preemptions, least number of executions, body.
 #[macro_export]
 macro_rules! models {
-    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
-        $(#[$doc])*
+    ($($rest:tt)+) => { $crate::models_with! { [] $($rest)+ } };
+}
+
+/// Models that take minutes: run by the mutants tool, and by `cargo test -p loom-tests -- --include-ignored`.
+#[macro_export]
+macro_rules! deep_models {
+    ($($rest:tt)+) => { $crate::models_with! { [#[ignore = "takes minutes; run with --include-ignored"]] $($rest)+ } };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! models_with {
+    ($ignore:tt) => {};
+    ($ignore:tt $(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block $($rest:tt)*) => {
+        $crate::models_with! { @one $ignore [$(#[$doc])*] $name($preemptions, $at_least) $body }
+        $crate::models_with! { $ignore $($rest)* }
+    };
+    (@one [$($ignore:tt)*] [$($doc:tt)*] $name:ident($preemptions:expr, $at_least:expr) $body:block) => {
+        $($doc)*
         mod $name {
             use super::*;
 
             fn model() $body
 
             #[test]
+            $($ignore)*
             fn fence() {
                 $crate::common::explore(stringify!($name), Barriers::Fence, $preemptions, $at_least, model);
             }
             #[test]
+            $($ignore)*
             fn asymmetric() {
                 $crate::common::explore(stringify!($name), Barriers::Asymmetric, $preemptions, $at_least, model);
             }
         }
-    )+};
+    };
 }

@@ -7,7 +7,7 @@ use core::ptr;
 use crossbeam_utils::CachePadded;
 
 use crate::reclaim::{heavy, is_asymmetric, light};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_fn};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_fn, recheck};
 
 /// One step of the clock. The lowest bit is a record's mark that it is pinned, so that announcing is one store.
 const STEP: usize = 2;
@@ -178,11 +178,10 @@ impl State {
     /// Announces that the record's owner is in a critical section, at the epoch that the clock shows.
     #[inline(always)]
     pub(super) fn enter(&self, record: &Record) {
-        // Acquire: pairs with the Release in `try_advance`; what happened before the epoch began happens before what
-        // we read from here on (invariant 2).
-        let epoch = self.clock.load(Ordering::Acquire);
+        // Relaxed: it is kept only if `announce` reads it again, and acquires it.
+        let epoch = self.clock.load(Ordering::Relaxed);
         let now = self.announce(record, epoch);
-        if now != epoch {
+        if !recheck(now == epoch) {
             self.enter_again(record, now);
         }
     }
@@ -195,7 +194,8 @@ impl State {
         record.announced.store(epoch | PINNED, Ordering::Release);
         // Against the heavy barrier in `try_advance`: either its scan sees the announcement, or we see its clock.
         light(record.asymmetric);
-        // Acquire: as in `enter`, for the epoch that is kept.
+        // Acquire: pairs with the Release in `try_advance`; what happened before the epoch began happens before what
+        // we read from here on (invariant 2).
         self.clock.load(Ordering::Acquire)
     }
 
@@ -223,8 +223,9 @@ impl State {
     /// Moves the clock one step if every pinned participant has seen where it stands.
     #[cold]
     pub(super) fn try_advance(&self) -> bool {
-        // Acquire: pairs with the Release below, so that advances form a chain (invariant 2).
-        let epoch = self.clock.load(Ordering::Acquire);
+        // Relaxed: whoever acquires the clock acquires every step up to there, because it is changed by exchanges only (a
+        // release sequence). Nothing that is read below depends on earlier steps.
+        let epoch = self.clock.load(Ordering::Relaxed);
         if !heavy() {
             return false;
         }
@@ -240,10 +241,11 @@ impl State {
             }
             next = record.next;
         }
-        // AcqRel: Release pairs with the loads of the clock, Acquire keeps the chain if another step was seen. Losing
-        // means that somebody else moved the clock, by the same step.
+        // Release: pairs with the Acquire loads of the clock (invariant 2). Losing means that somebody else moved the clock, by
+        // the same step. No model can tell: what came before the heavy barrier is released by its fence already, and for what
+        // only the scan acquired, a reader, a mover and a third who frees are needed, more than loom explores in minutes.
         self.clock
-            .compare_exchange(epoch, epoch.wrapping_add(STEP), Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(epoch, epoch.wrapping_add(STEP), Ordering::Release, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -299,8 +301,9 @@ impl State {
         loop {
             record.next = head;
             // Release: publishes the record; pairs with the Acquire loads of the list. Losing means that another
-            // record was prepended: prepend to that one.
-            match self.records.compare_exchange(head, record, Ordering::Release, Ordering::Acquire) {
+            // record was prepended: prepend to that one. Relaxed then: nobody looks into it from here, and who finds ours
+            // acquires it with ours (a release sequence: the list's head is changed by exchanges only).
+            match self.records.compare_exchange(head, record, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return record,
                 Err(newer) => head = newer,
             }

@@ -175,8 +175,9 @@ impl<D: Domain> Garbage<D> {
 
     #[cold]
     fn new_bin(&self) -> Claim<'_> {
-        // Acquire: the chain behind it is read by whoever finds our bin.
-        let mut head = self.bins.load(Ordering::Acquire);
+        // Relaxed, here and on losing: nobody looks into it from here, and who finds our bin acquires those behind it with it (a
+        // release sequence: the list's head is changed by exchanges only).
+        let mut head = self.bins.load(Ordering::Relaxed);
         let bin = Box::into_raw(Box::new(Bin {
             claimed: AtomicBool::new(true),
             objects: AtomicUsize::new(0),
@@ -189,7 +190,7 @@ impl<D: Domain> Garbage<D> {
             // SAFETY: not published yet, so it is ours.
             unsafe { (*bin).next = head };
             // Release: publishes the bin; pairs with the Acquire in `bins`. Losing means that another bin came first.
-            match self.bins.compare_exchange(head, bin, Ordering::Release, Ordering::Acquire) {
+            match self.bins.compare_exchange(head, bin, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(newer) => head = newer,
             }

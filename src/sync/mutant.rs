@@ -1,0 +1,70 @@
+//! Deliberate faults for the `mutants` tool; exists in the loom build only.
+//!
+//! One ordering weakened, or one barrier or re-check removed, at the place that `LATCHFREE_MUTANT` names as
+//! `file:line:column:change`. The change is an ordering (of the access, of a successful exchange), `failure` (the
+//! ordering of a failing exchange becomes Relaxed) or `removed`.
+
+use std::io::Write;
+use std::panic::Location;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+struct Mutant {
+    file: String,
+    line: u32,
+    column: u32,
+    change: String,
+    met: AtomicBool,
+}
+
+static MUTANT: LazyLock<Option<Mutant>> = LazyLock::new(|| {
+    let text = std::env::var("LATCHFREE_MUTANT").ok()?;
+    let parts: Vec<_> = text.splitn(4, ':').collect();
+    let [file, line, column, change] = parts[..] else { panic!("LATCHFREE_MUTANT: {text}") };
+    Some(Mutant {
+        file: file.into(),
+        line: line.parse().expect("LATCHFREE_MUTANT: line"),
+        column: column.parse().expect("LATCHFREE_MUTANT: column"),
+        change: change.into(),
+        met: AtomicBool::new(false),
+    })
+});
+
+/// The change to make here, if this is the place; says once on stderr that it was reached.
+#[track_caller]
+fn here() -> Option<&'static str> {
+    let mutant = MUTANT.as_ref()?;
+    let caller = Location::caller();
+    let here = caller.line() == mutant.line
+        && caller.column() == mutant.column
+        && caller.file().ends_with(&mutant.file);
+    if !here {
+        return None;
+    }
+    if !mutant.met.swap(true, Ordering::Relaxed) {
+        // Past the capture of test output.
+        let _ = writeln!(std::io::stderr(), "MUTANT REACHED");
+    }
+    Some(&mutant.change)
+}
+
+#[track_caller]
+pub(crate) fn weaken(order: Ordering) -> Ordering {
+    match here() {
+        Some("Relaxed") => Ordering::Relaxed,
+        Some("Acquire") => Ordering::Acquire,
+        Some("Release") => Ordering::Release,
+        Some("AcqRel") => Ordering::AcqRel,
+        _ => order,
+    }
+}
+
+#[track_caller]
+pub(crate) fn weaken_failure(order: Ordering) -> Ordering {
+    if here() == Some("failure") { Ordering::Relaxed } else { order }
+}
+
+#[track_caller]
+pub(crate) fn removes() -> bool {
+    here() == Some("removed")
+}

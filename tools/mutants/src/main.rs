@@ -1,0 +1,107 @@
+//! Weakens every ordering and removes every barrier and re-check of the library, one at a time, and runs the loom models of that
+//! room over each: a mutant that no model notices is a hole in the models, or an ordering that is stronger than it need be.
+//!
+//! Nothing is compiled again for a mutant. The loom build of the library asks at each atomic access whether this is
+//! the place to change (`src/sync/mutant.rs`), and the place is named by an environment variable.
+//!
+//! A survivor is unexplained unless a comment above the place says `No model can tell:` and why.
+
+mod models;
+mod scan;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use indicatif::{ParallelProgressIterator, ProgressStyle};
+use rayon::prelude::*;
+
+use crate::models::{Models, Verdict};
+use crate::scan::Mutant;
+
+/// Where the table is kept, from the root of the workspace.
+const TABLE: &str = "src/docs/mutants.md";
+
+/// Weakens one ordering at a time and reports what the loom models notice.
+#[derive(Parser)]
+struct Options {
+    /// Only files that differ from this commit (HEAD if none is named).
+    #[arg(long, value_name = "COMMIT", num_args = 0..=1, default_missing_value = "HEAD")]
+    changed: Option<String>,
+    /// Only files whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    file: Option<String>,
+    /// Only the places on this line of the files.
+    #[arg(long)]
+    line: Option<usize>,
+    /// Write the table to src/docs/mutants.md; needs a run over all files.
+    #[arg(long, conflicts_with_all = ["changed", "file", "line"])]
+    write: bool,
+    /// List the mutants and run none.
+    #[arg(long)]
+    list: bool,
+    /// Seconds after which a model run of one mutant is given up.
+    #[arg(long, default_value_t = 600)]
+    timeout: u64,
+    /// Mutants at the same time (the machine's threads if not given).
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    let root = root()?;
+    let mut mutants = scan::scan(&root)?;
+    if let Some(commit) = &options.changed {
+        let changed = changed(&root, commit)?;
+        mutants.retain(|mutant| changed.iter().any(|path| Path::new(path) == mutant.file));
+    }
+    if let Some(text) = &options.file {
+        mutants.retain(|mutant| mutant.file.to_string_lossy().contains(text.as_str()));
+    }
+    if let Some(line) = options.line {
+        mutants.retain(|mutant| mutant.line == line);
+    }
+    if options.list {
+        mutants.iter().for_each(|mutant| println!("{mutant}"));
+        println!("{} mutants", mutants.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let models = Models::build(&root, options.timeout)?;
+    if let Some(jobs) = options.jobs {
+        rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global()?;
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} mutants, {elapsed}, about {eta} left")?;
+    let verdicts: Vec<(Mutant, Verdict)> = mutants
+        .into_par_iter()
+        .progress_with_style(style)
+        .map(|mutant| models.run(&mutant).map(|verdict| (mutant, verdict)))
+        .collect::<Result<_>>()?;
+
+    let table = table::markdown(&verdicts);
+    if options.write {
+        std::fs::write(root.join(TABLE), &table).with_context(|| format!("writing {TABLE}"))?;
+    } else {
+        print!("{table}");
+    }
+    let unexplained = verdicts.iter().filter(|(mutant, verdict)| table::is_unexplained(mutant, verdict)).count();
+    eprintln!("{}", table::summary(&verdicts));
+    Ok(if unexplained == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.ancestors().nth(2).context("this package lies two folders below the workspace")?;
+    ensure!(root.join("src/sync.rs").exists(), "{} is not the workspace", root.display());
+    Ok(root.to_path_buf())
+}
+
+/// Files that differ from a commit, from the root.
+fn changed(root: &Path, commit: &str) -> Result<Vec<String>> {
+    let output = Command::new("git").args(["diff", "--name-only", commit]).current_dir(root).output()?;
+    ensure!(output.status.success(), "git diff: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,209 @@
+//! Finds the places that can be weakened, by their tokens.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use walkdir::WalkDir;
+
+/// Functions that a mutant leaves out. All of them take the caller's place in the loom build.
+const REMOVABLE: [&str; 4] = ["fence", "light", "heavy", "recheck"];
+
+/// What defines the primitives is not their use.
+const NOT_SEARCHED: [&str; 3] = ["src/sync.rs", "src/sync", "src/reclaim/barrier.rs"];
+
+/// How far above a place its argument may begin, in lines.
+const REACH: usize = 14;
+
+/// The words with which a comment says why a mutant survives.
+const ARGUMENT: &str = "No model can tell:";
+
+/// One change at one place.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// From the root of the workspace.
+    pub file: PathBuf,
+    /// From 1, as `Location` counts.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is called there.
+    pub call: String,
+    /// The ordering to be weakened, empty for a call to be removed.
+    pub from: String,
+    /// An ordering, `failure` or `removed`.
+    pub change: String,
+    /// Why it may survive, if the source says so.
+    pub argument: Option<String>,
+}
+
+impl Mutant {
+    /// The value of `LATCHFREE_MUTANT` for it.
+    pub fn place(&self) -> String {
+        format!("{}:{}:{}:{}", self.file.display(), self.line, self.column, self.change)
+    }
+
+    /// In words.
+    pub fn what(&self) -> String {
+        match self.change.as_str() {
+            "removed" => format!("`{}` removed", self.call),
+            "failure" => format!("`{}`: {} to Relaxed on failure", self.call, self.from),
+            weaker => format!("`{}`: {} to {weaker}", self.call, self.from),
+        }
+    }
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} {}", self.file.display(), self.line, self.what())
+    }
+}
+
+/// All mutants of the library, by file and line.
+pub fn scan(root: &Path) -> Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for entry in WalkDir::new(root.join("src")).sort_by_file_name() {
+        let entry = entry?;
+        let file = entry.path().strip_prefix(root)?;
+        let is_source = file.extension().is_some_and(|extension| extension == "rs");
+        if !is_source || NOT_SEARCHED.iter().any(|not| file.starts_with(not)) {
+            continue;
+        }
+        let text = std::fs::read_to_string(entry.path())?;
+        let tokens: TokenStream =
+            text.parse().map_err(|error| anyhow!("{error}")).with_context(|| file.display().to_string())?;
+        let lines: Vec<&str> = text.lines().collect();
+        calls(tokens, &mut |call| {
+            for (from, change) in changes(&call) {
+                mutants.push(Mutant {
+                    file: file.to_path_buf(),
+                    line: call.line,
+                    column: call.column,
+                    call: call.name.clone(),
+                    from,
+                    change,
+                    argument: argument(&lines, call.line),
+                });
+            }
+        });
+    }
+    Ok(mutants)
+}
+
+struct Call {
+    name: String,
+    line: usize,
+    column: usize,
+    orderings: Vec<String>,
+}
+
+/// Visits `name(...)` wherever its arguments name orderings, and the removable functions.
+fn calls(tokens: TokenStream, visit: &mut impl FnMut(Call)) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (i, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else { continue };
+        calls(group.stream(), visit);
+        let Some(TokenTree::Ident(name)) = i.checked_sub(1).map(|before| &tokens[before]) else { continue };
+        let defined = matches!(i.checked_sub(2).map(|before| &tokens[before]), Some(TokenTree::Ident(word)) if word == "fn");
+        if group.delimiter() != Delimiter::Parenthesis || defined {
+            continue;
+        }
+        let place = name.span().start();
+        visit(Call {
+            name: name.to_string(),
+            line: place.line,
+            column: place.column + 1,
+            orderings: orderings(group.stream()),
+        });
+    }
+}
+
+/// The orderings among the arguments themselves, not in calls within them.
+fn orderings(arguments: TokenStream) -> Vec<String> {
+    let tokens: Vec<String> = arguments
+        .into_iter()
+        .filter(|token| !matches!(token, TokenTree::Group(_)))
+        .map(|token| token.to_string())
+        .collect();
+    tokens.windows(4).filter(|four| four[..3] == ["Ordering", ":", ":"]).map(|four| four[3].clone()).collect()
+}
+
+/// What is weaker than the orderings of a call, step by step.
+fn changes(call: &Call) -> Vec<(String, String)> {
+    if REMOVABLE.contains(&call.name.as_str()) {
+        return vec![(String::new(), "removed".into())];
+    }
+    let Some(order) = call.orderings.first() else { return Vec::new() };
+    let weaker: &[&str] = match (order.as_str(), call.name.as_str()) {
+        ("Acquire" | "Release", _) => &["Relaxed"],
+        ("AcqRel", _) => &["Acquire", "Release"],
+        ("SeqCst", "load") => &["Acquire"],
+        ("SeqCst", "store") => &["Release"],
+        ("SeqCst", _) => &["AcqRel"],
+        _ => &[],
+    };
+    let mut changes: Vec<_> = weaker.iter().map(|&weaker| (order.clone(), weaker.to_owned())).collect();
+    if let Some(failure) = call.orderings.get(1).filter(|failure| *failure != "Relaxed") {
+        changes.push((failure.clone(), "failure".into()));
+    }
+    changes
+}
+
+/// The text after the argument's first words, in the comments just above the place.
+fn argument(lines: &[&str], line: usize) -> Option<String> {
+    let above = &lines[line.saturating_sub(REACH)..line];
+    let blank = above.iter().rposition(|text| text.trim().is_empty()).map_or(0, |blank| blank + 1);
+    let comments: Vec<&str> = above[blank..]
+        .iter()
+        .map(|text| text.trim())
+        .skip_while(|text| !text.contains(ARGUMENT))
+        .take_while(|text| text.starts_with("//"))
+        .map(|text| text.trim_start_matches('/').trim())
+        .collect();
+    let text = comments.join(" ");
+    let (_, reason) = text.split_once(ARGUMENT)?;
+    Some(reason.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(source: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        calls(source.parse().unwrap(), &mut |call| {
+            for (from, change) in changes(&call) {
+                found.push(format!("{}:{} {} {from}>{change}", call.line, call.column, call.name));
+            }
+        });
+        found
+    }
+
+    #[test]
+    fn finds_every_ordering() {
+        let source = "fn f() {\n  self.a.load(Ordering::Acquire);\n  b.compare_exchange(x.load(Ordering::Relaxed), 1, Ordering::AcqRel, Ordering::Acquire);\n}";
+        let found = found(source);
+        assert_eq!(
+            found,
+            [
+                "2:10 load Acquire>Relaxed",
+                "3:5 compare_exchange AcqRel>Acquire",
+                "3:5 compare_exchange AcqRel>Release",
+                "3:5 compare_exchange Acquire>failure",
+            ]
+        );
+    }
+
+    #[test]
+    fn finds_barriers_and_not_their_definitions() {
+        assert_eq!(found("fn light(a: bool) { fence(Ordering::SeqCst) } fn g() { light(true); }").len(), 2);
+    }
+
+    #[test]
+    fn reads_arguments() {
+        let lines = ["let a = 1;", "// Release: pairs. No model can tell: the loser", "// never looks.", "a.store();"];
+        assert_eq!(argument(&lines, 4).as_deref(), Some("the loser never looks."));
+        assert_eq!(argument(&["// No model can tell: x", "", "a.store();"], 3), None);
+    }
+}
