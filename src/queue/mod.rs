@@ -36,7 +36,7 @@ use crate::sync::const_fn;
 /// instant during the call at which the queue was empty.
 ///
 /// **Memory.** Slots lie in segments of at most 16 KiB and 256 slots, but at least four slots. Segments that were used up
-/// are reused, and up to 192 KiB of them are kept for it; [`backlog`](Self::backlog) tells how much waits,
+/// are reused, and up to 384 KiB of them are kept for it; [`backlog`](Self::backlog) tells how much waits,
 /// [`collect`](Self::collect) returns it to the allocator. An empty queue holds at most one segment besides that.
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the queue drops what is left in it, on that thread.

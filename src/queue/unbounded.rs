@@ -54,9 +54,13 @@ use crate::util::backoff::{self, Place};
 /// How often a consumer looks at a slot whose producer is on its way before it challenges it.
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
 
+/// The ends of a queue, for the memory of their tickets.
+const FRONT: usize = 0;
+const BACK: usize = 1;
+
 /// What is kept in segments for reuse, in bytes: what is retired while the clock makes the three steps that free a segment,
-/// with advances tried every 32 KiB, and half as much again.
-const KEEP_BYTES: usize = 192 << 10;
+/// with advances tried every 64 KiB, and as much again.
+const KEEP_BYTES: usize = 384 << 10;
 
 /// The same in segments.
 pub(super) const fn keep<T>() -> usize {
@@ -129,11 +133,7 @@ impl<T, R: Reclaim> Raw<T, R> {
                 let put = || unsafe { Segment::slot(tail, index).put(&raw const *value, is_asymmetric()) };
                 if index < Segment::<T>::CAPACITY && put() {
                     // No ticket is held here, so nobody waits for this pause.
-                    if index == seen {
-                        backoff::won(self.producers());
-                    } else {
-                        backoff::lost(self.producers());
-                    }
+                    backoff::ticket(self.place(), BACK, index, index != seen);
                     return;
                 }
             }
@@ -184,7 +184,7 @@ impl<T, R: Reclaim> Raw<T, R> {
             }
         }
         // No ticket is held here, so nobody waits for this pause.
-        if raced { backoff::lost(self.producers()) } else { backoff::won(self.producers()) }
+        if raced { backoff::lost(self.place()) } else { backoff::won(self.place()) }
     }
 
     /// Publishes items into the slots of the tickets from `first` on, as many as exist; false if a slot was abandoned.
@@ -434,9 +434,11 @@ impl<T, R: Reclaim> Raw<T, R> {
                 // SAFETY: within CAPACITY.
                 let slot = unsafe { Segment::slot(segment, index) };
                 if slot.state() == state::FULL && self.take(head, index, 1) {
-                    backoff::won(self.consumers());
                     // SAFETY: the ticket is ours; seen full.
-                    return Some(unsafe { slot.read() });
+                    let value = unsafe { slot.read() };
+                    // Nothing is held here, as above.
+                    backoff::ticket(self.place(), FRONT, index, false);
+                    return Some(value);
                 }
             }
         }
@@ -456,13 +458,13 @@ impl<T, R: Reclaim> Raw<T, R> {
                     slot.state() == state::FULL
                 });
             if !self.take(head, index, 1) {
-                backoff::lost(self.consumers());
+                backoff::lost(self.place());
                 continue;
             }
             // SAFETY: the ticket is ours; seen full, or asked.
             let value = unsafe { if full { Some(slot.read()) } else { slot.challenge() } };
             if value.is_some() {
-                backoff::won(self.consumers());
+                backoff::won(self.place());
                 return value;
             }
         }
@@ -490,14 +492,14 @@ impl<T, R: Reclaim> Raw<T, R> {
             let count = (index + 1..end).take_while(|&index| slot(index).state() == state::FULL).count() + 1;
             // SAFETY: protected by the guard.
             if !self.take(unsafe { segment.as_ref() }, index, count) {
-                backoff::lost(self.consumers());
+                backoff::lost(self.place());
                 continue;
             }
             for offset in 0..count {
                 // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
                 unsafe { out.add(offset).write(slot(index + offset).read()) };
             }
-            backoff::won(self.consumers());
+            backoff::won(self.place());
             return (count, index + count == Segment::<T>::CAPACITY);
         }
     }
@@ -543,14 +545,9 @@ impl<T, R: Reclaim> Raw<T, R> {
         usize::try_from(given.wrapping_sub(taken) as isize).unwrap_or(0)
     }
 
-    /// Where producers race, for their memory of it.
-    fn producers(&self) -> Place {
+    /// Where threads race, for their memory of it: one place for both ends, since many threads work at both.
+    fn place(&self) -> Place {
         (&raw const self.tail).cast()
-    }
-
-    /// Where consumers race.
-    fn consumers(&self) -> Place {
-        (&raw const self.head).cast()
     }
 
     /// As `push`, without a guard and without atomic steps.

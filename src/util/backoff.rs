@@ -1,14 +1,26 @@
-//! Remembered backoff: after a lost race a thread gets out of the way for a while, and it remembers for how long.
+//! Remembered backoff: threads that fight for the same cache lines take turns instead, and remember that they did.
 //!
 //! When several cores fight for a cache line, every operation pays for its transfer, and the winner of a race gains
 //! nothing by it. It is faster by far if one thread at a time does many operations while the line stays where it is.
-//! So each thread keeps, for each place where races are lost, a pause that doubles with every lost race and decays
-//! slowly with those that it wins. A thread that returns from a pause works undisturbed until the next collision.
+//! So a thread that loses races pauses, and what it remembers of each place decides who of two threads gives way, so that
+//! not both do:
 //!
-//! The pause is bounded in time and waits for nobody: progress does not depend on it. It is never taken while holding
-//! a ticket or anything else that others might have to work around. Its price is fairness within a pause.
+//! ```text
+//!   pause ends     newcomer            established                            old
+//!   |--------------|-------------------|--------------------------------------|------------->  operations
+//!                   gives way after     gives way only to somebody             gives way to the next
+//!                   a few races lost    who does not give way himself          newcomer
+//! ```
+//! A newcomer that had to give way pauses twice as long as the last time, an old thread half as long. A thread also knows
+//! what its operations took when it found the place free: where threads do other work between their operations, and two
+//! of them side by side are no slower than in turns, they are left alone.
+//!
+//! A pause is bounded in time and waits for nobody: progress does not depend on it. It is never taken while holding a
+//! ticket or anything else that others might have to work around. Its price is fairness within a pause, and that
+//! one operation in some thousands takes as long as a pause.
 
-/// Where races are lost: the address of the word that they are about.
+/// Where races are lost: the address of the word that they are about. A structure at whose ends the same threads work has one
+/// place, or a thread that gave way at one end would be old at the other.
 pub(crate) type Place = *const ();
 
 #[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
@@ -19,66 +31,218 @@ mod imp {
 
     use super::Place;
 
-    /// The first pause, in ns: a few transfers of a cache line, at 50 to 100 each.
-    const SHORTEST: u32 = 256;
-    /// The longest, in ns. Pairs on a queue with 2, 4 and 8 threads on 2 cores took the same with 8, 32 and 131 us, within
-    /// the noise (11 to 20 ns an operation); the most and the least that a thread did differed 1.0 to 1.7-fold with 8 us,
-    /// up to 2.3-fold with 32, up to 30-fold with 131.
-    const LONGEST: u32 = 8_192;
+    // Measured with pairs, flows and pairs with 100 ns of work on a queue, beside peers, on 2 cores with 2 and 8 threads.
+
+    /// The first pause, in ns: some transfers of a cache line, at 50 to 100 each.
+    const SHORTEST: u32 = 1_024;
+    /// The longest, in ns. It must be so long that pauses are fewer than one operation in a thousand: the 99.9th percentile of
+    /// timed pairs with 2 threads was the pause itself with 8, 16, 32 and 65 us, and 1 us with 131 (`SegQueue`: 1 to 2).
+    const LONGEST: u32 = 131_072;
     /// From here on a pause gives its core away, in ns: about what a context switch costs. Without it, flows of 2 and 4
-    /// producers and consumers on 2 cores took 24 and 22 ns an item instead of 18 and 18.
+    /// producers and consumers took 24 and 22 ns an item instead of 18 and 18.
     const YIELDING: u32 = 2_048;
-    /// A pause shrinks by a 2^-DECAY part with every race won: by half in about as many operations as one thread does
-    /// while another pauses.
-    const DECAY: u32 = 13;
+    /// From here on it sleeps, in ns. Pairs took half of the processor time, and with 8 threads 29 ns instead of 42.
+    const SLEEPING: u32 = 16_384;
+    /// A thread that has done fewer operations since its pause is a newcomer: time enough for an old one to give way.
+    const YOUNG: u32 = 64;
+    /// ... and one that has done so many is old: some 100 us, about a pause. Four times as many were as fast and twice as
+    /// unfair (the most and the least that a thread did), half as many cost a tenth.
+    const OLD: u32 = 8_192;
+    /// What a newcomer loses before it gives way, in tickets of others.
+    const TOLERATED: u32 = 8;
+    /// What an established thread loses in close succession before it gives way, likewise: several newcomers' attempts.
+    const STUBBORN: u32 = 32;
+    /// A lost exchange weighs as much as so many tickets of others: it is a step in vain.
+    const EXCHANGE: u32 = 4;
+    /// So many races lost are ignored where working side by side was found to be no slower than taking turns.
+    const CALM: u32 = 64;
+    /// After so many operations since the last pause, contention is forgotten.
+    const FORGOTTEN: u32 = 1 << 20;
     /// Places are told apart by a hash; two that share an entry share their memory.
-    const PLACES: usize = 16;
+    const PLACES: usize = 8;
+
+    /// What a thread remembers of one place.
+    struct Memory {
+        /// The last pause in ns; 0 if there is nothing to remember.
+        pause: Cell<u32>,
+        /// Operations since then.
+        run: Cell<u32>,
+        /// What was lost in close succession, and `run` at the last loss.
+        losses: Cell<u32>,
+        last: Cell<u32>,
+        /// What YOUNG operations took when the place was free, in ns; 0 if that is not known.
+        alone: Cell<u32>,
+        /// How many losses are to be ignored.
+        calm: Cell<u32>,
+        /// The tickets that follow one's own, at either end.
+        next: [Cell<usize>; 2],
+        /// The end of the last pause.
+        since: Cell<Option<Instant>>,
+    }
 
     std::thread_local! {
-        /// Pauses in ns, in fixed point with DECAY binary digits.
-        static PAUSES: [Cell<u32>; PLACES] = const { [const { Cell::new(0) }; PLACES] };
+        static MEMORY: [Memory; PLACES] = const { [const { Memory::new() }; PLACES] };
     }
 
-    #[inline(always)]
-    fn entry(place: Place) -> usize {
-        // Places are at least two cache lines apart.
-        (place.addr() >> 7) % PLACES
-    }
-
-    /// A race about `place` was won, or there was none.
-    #[inline(always)]
-    pub(crate) fn won(place: Place) {
-        PAUSES.with(|pauses| {
-            let pause = &pauses[entry(place)];
-            let fixed = pause.get();
-            if fixed != 0 {
-                pause.set(fixed - (fixed >> DECAY).max(1));
-            }
-        });
-    }
-
-    /// A race about `place` was lost: pauses.
-    #[cold]
-    pub(crate) fn lost(place: Place) {
-        let pause = PAUSES.with(|pauses| {
-            let pause = &pauses[entry(place)];
-            let ns = ((pause.get() >> DECAY) * 2).clamp(SHORTEST, LONGEST);
-            pause.set(ns << DECAY);
-            ns
-        });
-        let end = Instant::now() + Duration::from_nanos(pause.into());
-        loop {
-            if pause >= YIELDING {
-                std::thread::yield_now();
-            } else {
-                for _ in 0..8 {
-                    spin_loop();
-                }
-            }
-            if Instant::now() >= end {
-                return;
+    impl Memory {
+        const fn new() -> Self {
+            Self {
+                pause: Cell::new(0),
+                run: Cell::new(0),
+                losses: Cell::new(0),
+                last: Cell::new(0),
+                alone: Cell::new(0),
+                calm: Cell::new(0),
+                next: [const { Cell::new(0) }; 2],
+                since: Cell::new(None),
             }
         }
+
+        /// Small closures and plain steps only: what calls this is inlined into every operation, and a pair took 19 ns instead
+        /// of 10 where the compiler stopped doing so.
+        #[inline(always)]
+        fn of<'a>(place: Place) -> &'a Self {
+            // Places are at least two cache lines apart.
+            let memory = MEMORY.with(|memory| &raw const memory[(place.addr() >> 7) % PLACES]);
+            // SAFETY: the calling thread's own and without a destructor: it lives as long as the thread, which no caller's
+            // use of it outlasts.
+            unsafe { &*memory }
+        }
+
+        /// One more operation while there is something to remember.
+        #[inline(always)]
+        fn count(&self) {
+            let run = self.run.get() + 1;
+            self.run.set(run);
+            if run == YOUNG || run == FORGOTTEN {
+                self.come_of_age(run);
+            }
+        }
+
+        #[cold]
+        fn come_of_age(&self, run: u32) {
+            if run == FORGOTTEN {
+                self.pause.set(0);
+            } else if self.losses.get() < TOLERATED / 2 {
+                self.alone.set(self.elapsed());
+            }
+        }
+
+        /// The time since the last pause, in ns.
+        fn elapsed(&self) -> u32 {
+            self.since.get().map_or(0, |since| since.elapsed().as_nanos().try_into().unwrap_or(u32::MAX))
+        }
+
+        /// Whether operations beside another thread take less than twice the time that they take alone.
+        fn is_parallel(&self) -> bool {
+            let together = u64::from(self.elapsed()) * u64::from(YOUNG);
+            let alone = u64::from(self.alone.get()) * u64::from(self.run.get().max(1));
+            together < 2 * alone
+        }
+
+        /// Something was lost, that weighs so much. Returns for how long to pause, in ns.
+        fn lose(&self, weight: u32) -> u32 {
+            let calm = self.calm.get();
+            if calm > 0 {
+                self.calm.set(calm - 1);
+                return 0;
+            }
+            let before = self.pause.get();
+            let mut pause = before * 2;
+            if before > 0 {
+                let run = self.run.get();
+                let recent = if run - self.last.get() < YOUNG { self.losses.get() } else { 0 };
+                self.last.set(run);
+                self.losses.set(recent + weight);
+                let bearable = match run {
+                    0..YOUNG => TOLERATED,
+                    YOUNG..OLD => STUBBORN,
+                    _ => 0,
+                };
+                if recent + weight < bearable {
+                    return 0;
+                }
+                if run < YOUNG && self.is_parallel() {
+                    self.calm.set(CALM);
+                    self.pause.set(0);
+                    return 0;
+                }
+                if run >= OLD {
+                    pause = before / 2;
+                }
+            }
+            self.run.set(0);
+            self.losses.set(0);
+            self.last.set(0);
+            let pause = pause.clamp(SHORTEST, LONGEST);
+            self.pause.set(pause);
+            pause
+        }
+
+        fn pause(&self, ns: u32) {
+            if ns == 0 {
+                return;
+            }
+            let duration = Duration::from_nanos(ns.into());
+            let mut now = Instant::now();
+            let end = now + duration;
+            while now < end {
+                if ns >= SLEEPING {
+                    std::thread::sleep(duration);
+                } else if ns >= YIELDING {
+                    std::thread::yield_now();
+                } else {
+                    for _ in 0..8 {
+                        spin_loop();
+                    }
+                }
+                now = Instant::now();
+            }
+            self.since.set(Some(now));
+        }
+    }
+
+    /// An operation at `place` succeeded at once.
+    #[inline(always)]
+    pub(crate) fn won(place: Place) {
+        let memory = Memory::of(place);
+        if memory.pause.get() != 0 {
+            memory.count();
+        }
+    }
+
+    /// An operation at `place` lost an exchange: may pause.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn lost(place: Place) {
+        let memory = Memory::of(place);
+        memory.pause(memory.lose(EXCHANGE));
+    }
+
+    /// An operation succeeded with this ticket of one of two ends of `place`; `raced` if it saw another thread take one before
+    /// it. May pause.
+    ///
+    /// An addition loses no race. So while there is contention to remember, it is sensed by the tickets between one's own.
+    #[inline(always)]
+    pub(crate) fn ticket(place: Place, end: usize, ticket: usize, raced: bool) {
+        let memory = Memory::of(place);
+        let mut lost = raced;
+        if memory.pause.get() != 0 {
+            memory.count();
+            let follows = ticket == memory.next[end].replace(ticket + 1);
+            // Nothing is known of the tickets before a pause, nor of the first ones of a segment, which others give.
+            lost |= !(follows || ticket < 2 || memory.run.get() < 3);
+        }
+        if lost {
+            lost_ticket(place);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lost_ticket(place: Place) {
+        let memory = Memory::of(place);
+        memory.pause(memory.lose(1));
     }
 }
 
@@ -96,6 +260,13 @@ mod imp {
             core::hint::spin_loop();
         }
     }
+
+    #[inline(always)]
+    pub(crate) fn ticket(place: Place, _: usize, _: usize, raced: bool) {
+        if raced {
+            lost(place);
+        }
+    }
 }
 
-pub(crate) use imp::{lost, won};
+pub(crate) use imp::{lost, ticket, won};
