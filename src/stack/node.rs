@@ -292,7 +292,7 @@ impl<T> Place<T> {
         self.spare.with_mut(|spare| f(unsafe { &mut *spare }))
     }
 
-    /// A spare node.
+    /// The spare node that was put here last.
     ///
     /// # Safety
     ///
@@ -300,12 +300,39 @@ impl<T> Place<T> {
     #[inline(always)]
     pub(super) unsafe fn take(&self) -> Option<Word<T>> {
         // SAFETY: the caller's promise.
+        unsafe { self.with(|spare| spare.ready.take()) }
+    }
+
+    /// One of the full list, where `take` finds none.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the place.
+    pub(super) unsafe fn take_full(&self) -> Option<Word<T>> {
+        // SAFETY: the caller's promise.
         unsafe {
             self.with(|spare| {
-                spare.ready.take().or_else(|| {
-                    core::mem::swap(&mut spare.ready, &mut spare.full);
-                    spare.ready.take()
-                })
+                core::mem::swap(&mut spare.ready, &mut spare.full);
+                spare.ready.take()
+            })
+        }
+    }
+
+    /// Keeps a node for its next use; false if that is not as simple as that.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the place and the node, which holds no value.
+    #[inline(always)]
+    pub(super) unsafe fn put(&self, word: Word<T>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.with(|spare| match word.renewed() {
+                Some(word) if !spare.ready.is_full() => {
+                    spare.ready.put(word);
+                    true
+                }
+                _ => false,
             })
         }
     }
@@ -314,9 +341,8 @@ impl<T> Place<T> {
     ///
     /// # Safety
     ///
-    /// The caller holds the place and the node, which holds no value.
-    #[inline(always)]
-    pub(super) unsafe fn put(&self, word: Word<T>) -> Option<List<T>> {
+    /// As for `put`.
+    pub(super) unsafe fn put_full(&self, word: Word<T>) -> Option<List<T>> {
         // SAFETY: the caller's promise.
         unsafe {
             self.with(|spare| {
@@ -324,14 +350,10 @@ impl<T> Place<T> {
                     spare.worn.put(word);
                     return spare.worn.is_full().then(|| core::mem::replace(&mut spare.worn, List::EMPTY));
                 };
-                let mut surplus = None;
-                if spare.ready.is_full() {
-                    let full = core::mem::replace(&mut spare.ready, List::EMPTY);
-                    let before = core::mem::replace(&mut spare.full, full);
-                    surplus = (before.len > 0).then_some(before);
-                }
+                let full = core::mem::replace(&mut spare.ready, List::EMPTY);
+                let before = core::mem::replace(&mut spare.full, full);
                 spare.ready.put(word);
-                surplus
+                (before.len > 0).then_some(before)
             })
         }
     }

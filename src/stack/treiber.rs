@@ -103,13 +103,17 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     #[cold]
+    #[inline(never)]
     fn new_node(&self, place: Option<&Place<T>>) -> Word<T> {
         // SAFETY: this thread's place; what `reuse` returns was retired by `retire`, and is ours.
-        let reused = place.filter(|place| unsafe { place.is_impatient() }).and_then(|place| unsafe {
-            let object = R::reuse(&self.garbage, &R::pin())?;
-            place.refill(object)
+        let spare = place.and_then(|place| unsafe {
+            if let Some(word) = place.take_full() {
+                return Some(word);
+            }
+            let object = if place.is_impatient() { R::reuse(&self.garbage, &R::pin()) } else { None };
+            place.refill(object?)
         });
-        reused.unwrap_or_else(Word::allocate)
+        spare.unwrap_or_else(Word::allocate)
     }
 
     /// Keeps or retires a node that was taken out of the stack and holds no value any more.
@@ -123,9 +127,23 @@ impl<T, R: Reclaim> Raw<T, R> {
         // of readers that have gone.
         order_for_loom();
         let read = self.readers.load(Ordering::SeqCst) != 0;
+        // SAFETY: this thread's place; nobody else touches what the caller owns but through `next`, which `read` tells.
+        let kept = !read && place.is_some_and(|place| unsafe { place.put(word) });
+        if !kept {
+            // SAFETY: the caller's promise.
+            unsafe { self.give_back_elsewhere(word, place, read) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `give_back`; `read` is what it found there.
+    #[cold]
+    #[inline(never)]
+    unsafe fn give_back_elsewhere(&self, word: Word<T>, place: Option<&Place<T>>, read: bool) {
         let object = match place {
-            // SAFETY: this thread's place; nobody else touches what the caller owns but through `next`.
-            Some(place) if !read => unsafe { place.put(word) }.map(List::into_object),
+            // SAFETY: as there.
+            Some(place) if !read => unsafe { place.put_full(word) }.map(List::into_object),
             _ => Some(List::single_object(word)),
         };
         if let Some(object) = object {
@@ -133,7 +151,6 @@ impl<T, R: Reclaim> Raw<T, R> {
         }
     }
 
-    #[cold]
     fn retire(&self, (object, bytes): (ptr::NonNull<u8>, usize)) {
         let retired = Retired { object, reclaim: List::<T>::reclaim, bytes };
         // SAFETY: the nodes were taken out before, by this thread or by one whose place it inherited; each lies in one list, and
@@ -156,7 +173,7 @@ impl<T, R: Reclaim> Raw<T, R> {
         (&raw const self.top).cast()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&self, value: T) {
         let place = self.place();
         let word = self.node(place, value);
@@ -266,7 +283,7 @@ impl<T, R: Reclaim> Raw<T, R> {
         Word::from_raw(self.top.load(Ordering::SeqCst))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&self, _guard: &R::Guard) -> Option<T> {
         let place = self.place();
         let word = loop {

@@ -53,20 +53,34 @@ impl<P> PerThread<P> {
 
     /// The calling thread's place, if it has one. Its first call may allocate, and `make` places for others as well.
     #[inline(always)]
-    pub(crate) fn get(&self, make: impl Fn() -> P) -> Option<&P> {
-        let slot = slot::get()?;
-        let number = slot.ilog2() as usize;
-        // Acquire: pairs with the Release in `new_chunk`, for the places.
-        let mut chunk = self.chunks[number].load(Ordering::Acquire);
-        if chunk.is_null() {
-            chunk = self.new_chunk(number, make);
+    pub(crate) fn get(&self, make: fn() -> P) -> Option<&P> {
+        let slot = slot::current();
+        // Both that the thread has no slot and that nobody of its chunk was here is told apart out of the way.
+        if let Some(chunk) = self.chunks.get(slot.chunk as usize) {
+            // Acquire: pairs with the Release in `new_chunk`, for the places.
+            let chunk = chunk.load(Ordering::Acquire);
+            if !chunk.is_null() {
+                // SAFETY: invariant 2; a slot's index is one of its chunk's.
+                return Some(unsafe { &*chunk.add(slot.index as usize) });
+            }
         }
-        // SAFETY: invariant 2; chunk `c` has the places of the slots from 2^c to 2^(c + 1) - 1.
-        Some(unsafe { &*chunk.add(slot ^ (1 << number)) })
+        self.arrive(make)
     }
 
     #[cold]
-    fn new_chunk(&self, number: usize, make: impl Fn() -> P) -> *mut CachePadded<P> {
+    #[inline(never)]
+    fn arrive(&self, make: fn() -> P) -> Option<&P> {
+        let slot = slot::get()?;
+        // Acquire: as above.
+        let mut chunk = self.chunks[slot.chunk as usize].load(Ordering::Acquire);
+        if chunk.is_null() {
+            chunk = self.new_chunk(slot.chunk as usize, make);
+        }
+        // SAFETY: as above.
+        Some(unsafe { &*chunk.add(slot.index as usize) })
+    }
+
+    fn new_chunk(&self, number: usize, make: fn() -> P) -> *mut CachePadded<P> {
         let places: Box<[CachePadded<P>]> = (0..1 << number).map(|_| CachePadded::new(make())).collect();
         let new = Box::into_raw(places).cast();
         // Release: publishes the places. Acquire on losing, for those of the winner, another thread of this chunk.
@@ -86,21 +100,24 @@ impl<P> PerThread<P> {
         self.numbered().map(|(_, place)| place)
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (usize, &P)> {
+    fn numbered(&self) -> impl Iterator<Item = (Slot, &P)> {
         self.chunks.iter().enumerate().flat_map(|(number, chunk)| {
             // Acquire: pairs with the Release in `new_chunk`, for the places.
             let chunk = chunk.load(Ordering::Acquire);
             let len = if chunk.is_null() { 0 } else { 1 << number };
-            // SAFETY: invariant 2.
-            (0..len).map(move |index| (1 << number | index, unsafe { &**chunk.add(index) }))
+            (0..len).map(move |index| {
+                let slot = Slot { chunk: number as u32, index: index as u32 };
+                // SAFETY: invariant 2.
+                (slot, unsafe { &**chunk.add(index) })
+            })
         })
     }
 
     /// Runs `f` on the caller's own place, and on those that belong to nobody: what threads that have gone left behind.
     pub(crate) fn own_and_abandoned(&self, mut f: impl FnMut(&P)) {
-        let own = slot::get();
+        let own = slot::current();
         for (slot, place) in self.numbered() {
-            if own == Some(slot) {
+            if own == slot {
                 f(place);
             } else {
                 slot::while_free(slot, || f(place));
@@ -109,9 +126,17 @@ impl<P> PerThread<P> {
     }
 }
 
+/// Where a thread's places are: which chunk, and where in it.
+#[derive(Clone, Copy, PartialEq)]
+struct Slot {
+    chunk: u32,
+    index: u32,
+}
+
 /// A number that differs from thread to thread, of those that have a slot.
 pub(crate) fn hint() -> usize {
-    slot::get().unwrap_or(0)
+    let slot = slot::current();
+    (1 << (slot.chunk % 8) | slot.index) as usize
 }
 
 /// # Safety
@@ -139,16 +164,16 @@ impl<P> Drop for PerThread<P> {
 mod slot {
     use core::cell::Cell;
 
-    use super::CHUNKS;
+    use super::{CHUNKS, Slot};
     use crate::sync::{AtomicBool, Ordering};
 
-    /// Slots from 1 on; as many as there are places.
+    /// As many as there are places; chunk `c` begins at `2^c - 1`.
     const SLOTS: usize = (1 << CHUNKS) - 1;
 
     /// The calling thread has not asked for a slot yet.
-    const UNKNOWN: usize = 0;
+    const UNKNOWN: Slot = Slot { chunk: u32::MAX, index: 0 };
     /// It has none.
-    const SHARED: usize = usize::MAX;
+    const NONE: Slot = Slot { chunk: u32::MAX, index: 1 };
 
     struct Slots([AtomicBool; SLOTS]);
 
@@ -161,57 +186,68 @@ mod slot {
         Slots(core::array::from_fn(|_| AtomicBool::new(false)))
     }
 
+    fn taken(slot: Slot) -> &'static AtomicBool {
+        &slots().0[(1 << slot.chunk) - 1 + slot.index as usize]
+    }
+
     fn slots() -> &'static Slots {
         crate::__global!(Slots, all_free())
     }
 
-    crate::__local!(SLOT: Cell<usize> = Cell::new(UNKNOWN));
-    // Apart from the number, which can thus be read without asking whether its destructor has run.
-    crate::__local!(OWNER: Owner = Owner(Cell::new(SHARED)));
+    crate::__local!(SLOT: Cell<Slot> = Cell::new(UNKNOWN));
+    // Apart from the slot, which can thus be read without asking whether its destructor has run.
+    crate::__local!(OWNER: Owner = Owner(Cell::new(NONE)));
 
     /// Gives the slot back when the thread exits.
-    struct Owner(Cell<usize>);
+    struct Owner(Cell<Slot>);
 
-    /// The calling thread's slot.
+    /// The calling thread's slot if it has asked for one and got it; else one whose chunk does not exist.
     #[inline(always)]
-    pub(super) fn get() -> Option<usize> {
-        match SLOT.try_with(Cell::get) {
-            Ok(UNKNOWN) => take(),
-            Ok(SHARED) | Err(_) => None,
-            Ok(slot) => Some(slot),
-        }
+    pub(super) fn current() -> Slot {
+        SLOT.try_with(Cell::get).unwrap_or(NONE)
     }
 
-    #[cold]
-    fn take() -> Option<usize> {
+    /// The calling thread's slot; the first call takes one.
+    pub(super) fn get() -> Option<Slot> {
+        let slot = match current() {
+            UNKNOWN => take(),
+            slot => slot,
+        };
+        (slot != NONE).then_some(slot)
+    }
+
+    fn take() -> Slot {
         let slot = OWNER
             .try_with(|owner| {
                 // The lowest first, so that chunks are full before the next is needed. Relaxed first look, so that a taken slot
-                // is not written. Acquire: pairs with the Release in `drop`, for the places as the last holder left them. Losing means
-                // that another thread took it: on to the next.
+                // is not written. Acquire: pairs with the Release in `drop`, for the places as the last holder left them. Losing
+                // means that another thread took it: on to the next.
                 let free = slots().0.iter().position(|taken| {
                     !taken.load(Ordering::Relaxed)
                         && taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 });
-                let slot = free.map_or(SHARED, |index| index + 1);
+                let slot = free.map_or(NONE, |number| {
+                    let chunk = (number + 1).ilog2();
+                    Slot { chunk, index: (number + 1) as u32 ^ (1 << chunk) }
+                });
                 owner.0.set(slot);
                 slot
             })
-            .unwrap_or(SHARED);
+            .unwrap_or(NONE);
         let _ = SLOT.try_with(|cell| cell.set(slot));
-        (slot != SHARED).then_some(slot)
+        slot
     }
 
     /// Runs `f` while nobody holds the slot, and nothing if somebody does.
-    pub(super) fn while_free(slot: usize, f: impl FnOnce()) {
-        struct Free<'a>(&'a AtomicBool);
-        impl Drop for Free<'_> {
+    pub(super) fn while_free(slot: Slot, f: impl FnOnce()) {
+        struct Free(&'static AtomicBool);
+        impl Drop for Free {
             fn drop(&mut self) {
                 // Release: pairs with the Acquire in `take` and below.
                 self.0.store(false, Ordering::Release);
             }
         }
-        let taken = &slots().0[slot - 1];
+        let taken = taken(slot);
         // Acquire: as in `take`. Losing means that the place belongs to somebody.
         if taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             let _free = Free(taken);
@@ -222,10 +258,10 @@ mod slot {
     impl Drop for Owner {
         fn drop(&mut self) {
             // The thread's later destructors go without.
-            let _ = SLOT.try_with(|slot| slot.set(SHARED));
-            if self.0.get() != SHARED {
+            let _ = SLOT.try_with(|slot| slot.set(NONE));
+            if self.0.get() != NONE {
                 // Release: pairs with the Acquire in `take` and `while_free`.
-                slots().0[self.0.get() - 1].store(false, Ordering::Release);
+                taken(self.0.get()).store(false, Ordering::Release);
             }
         }
     }
@@ -234,10 +270,16 @@ mod slot {
 /// Without thread-locals nobody holds one.
 #[cfg(not(any(feature = "std", latchfree_loom, latchfree_stall)))]
 mod slot {
+    use super::Slot;
+
     #[inline(always)]
-    pub(super) fn get() -> Option<usize> {
+    pub(super) fn current() -> Slot {
+        Slot { chunk: u32::MAX, index: 0 }
+    }
+
+    pub(super) fn get() -> Option<Slot> {
         None
     }
 
-    pub(super) fn while_free(_: usize, _: impl FnOnce()) {}
+    pub(super) fn while_free(_: Slot, _: impl FnOnce()) {}
 }
