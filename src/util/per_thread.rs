@@ -175,31 +175,31 @@ mod slot {
     /// It has none.
     const NONE: Slot = Slot { chunk: u32::MAX, index: 1 };
 
-    struct Slots([AtomicBool; SLOTS]);
+    type Slots = [AtomicBool; SLOTS];
 
-    #[cfg(not(latchfree_loom))]
-    const fn all_free() -> Slots {
-        Slots([const { AtomicBool::new(false) }; SLOTS])
+    #[cfg(not(any(latchfree_loom, latchfree_stall)))]
+    fn slots() -> &'static Slots {
+        crate::__global!(Slots, [const { AtomicBool::new(false) }; SLOTS])
     }
-    #[cfg(latchfree_loom)]
-    fn all_free() -> Slots {
-        Slots(core::array::from_fn(|_| AtomicBool::new(false)))
+    /// Leaked: a model's statics are gone before its threads' locals are.
+    #[cfg(any(latchfree_loom, latchfree_stall))]
+    fn slots() -> &'static Slots {
+        crate::__global!(
+            &'static Slots,
+            alloc::boxed::Box::leak(alloc::boxed::Box::new(core::array::from_fn(|_| AtomicBool::new(false))))
+        )
     }
 
     fn taken(slot: Slot) -> &'static AtomicBool {
-        &slots().0[(1 << slot.chunk) - 1 + slot.index as usize]
-    }
-
-    fn slots() -> &'static Slots {
-        crate::__global!(Slots, all_free())
+        &slots()[(1 << slot.chunk) - 1 + slot.index as usize]
     }
 
     crate::__local!(SLOT: Cell<Slot> = Cell::new(UNKNOWN));
     // Apart from the slot, which can thus be read without asking whether its destructor has run.
-    crate::__local!(OWNER: Owner = Owner(Cell::new(NONE)));
+    crate::__local!(OWNER: Owner = Owner(Cell::new(None)));
 
     /// Gives the slot back when the thread exits.
-    struct Owner(Cell<Slot>);
+    struct Owner(Cell<Option<&'static AtomicBool>>);
 
     /// The calling thread's slot if it has asked for one and got it; else one whose chunk does not exist.
     #[inline(always)]
@@ -222,7 +222,7 @@ mod slot {
                 // The lowest first, so that chunks are full before the next is needed. Relaxed first look, so that a taken slot
                 // is not written. Acquire: pairs with the Release in `drop`, for the places as the last holder left them. Losing
                 // means that another thread took it: on to the next.
-                let free = slots().0.iter().position(|taken| {
+                let free = slots().iter().position(|taken| {
                     !taken.load(Ordering::Relaxed)
                         && taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 });
@@ -230,7 +230,7 @@ mod slot {
                     let chunk = (number + 1).ilog2();
                     Slot { chunk, index: (number + 1) as u32 ^ (1 << chunk) }
                 });
-                owner.0.set(slot);
+                owner.0.set(free.map(|number| &slots()[number]));
                 slot
             })
             .unwrap_or(NONE);
@@ -259,9 +259,9 @@ mod slot {
         fn drop(&mut self) {
             // The thread's later destructors go without.
             let _ = SLOT.try_with(|slot| slot.set(NONE));
-            if self.0.get() != NONE {
+            if let Some(taken) = self.0.get() {
                 // Release: pairs with the Acquire in `take` and `while_free`.
-                taken(self.0.get()).store(false, Ordering::Release);
+                taken.store(false, Ordering::Release);
             }
         }
     }
