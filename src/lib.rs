@@ -9,6 +9,7 @@
 //! | you need | take |
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
+//! | a last-in first-out stack, or a pool | [`Stack`] |
 //!
 //! # Guards
 //!
@@ -134,11 +135,14 @@ mod util;
 
 pub mod queue;
 pub mod reclaim;
+pub mod stack;
 
 #[doc(inline)]
 pub use queue::Queue;
 #[doc(inline)]
 pub use reclaim::{Epoch, Guard, OwnedGuard};
+#[doc(inline)]
+pub use stack::Stack;
 
 #[cfg(latchfree_loom)]
 pub use sync::model;

@@ -101,7 +101,7 @@ pub unsafe trait Reclaim: Sized + 'static {
     /// 1. The object is unlinked: no thread that enters a critical section after this call can reach it.
     /// 2. It is retired once, and `retired.reclaim` may be called on it once, on any thread if the type that the
     ///    structure holds is `Send`, and while the structure is alive or being dropped.
-    /// 3. The caller unlinked it under `guard`, which belongs to this reclaimer.
+    /// 3. The unlinking, on whatever thread, happens before this call, and `guard` belongs to this reclaimer.
     unsafe fn retire(garbage: &Self::Garbage, retired: Retired, guard: &Self::Guard);
 
     /// The oldest retired object that may be reclaimed, back in the caller's hands as it was.

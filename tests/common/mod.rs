@@ -3,6 +3,7 @@
 #![allow(unused_macros, unused_imports, reason = "as above")]
 
 pub mod history;
+pub mod lifo;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};

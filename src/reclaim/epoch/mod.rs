@@ -18,11 +18,11 @@
 //!    demands that every pinned record holds `c`. If a thread announced `p` and the advance from `p + 1` did not see
 //!    it, then the thread's second read of the clock came after that advance's barrier and saw at least `p + 1`: it
 //!    would have repeated. So while a record holds `p`, the clock is `p` or `p + 1`.
-//! 2. *An object tagged `p` is free at `p + 3`.* It was unlinked by a thread pinned at `p`. A thread that is still
-//!    pinned when the clock shows `p + 3` holds at least `p + 2` by (1), so it read a clock of at least `p + 2` when it
-//!    entered; the step from `p + 1` to `p + 2` needed the unlinking thread to have left, with `Release`, which the
-//!    advance acquired. So the unlinking happens before that thread's critical section, and it cannot have found the
-//!    object.
+//! 2. *An object tagged `p` is free at `p + 3`.* Its unlinking happens before a call of `retire` by a thread pinned at `p`.
+//!    A thread that is still pinned when the clock shows `p + 3` holds at least `p + 2` by (1), so it read a clock of at
+//!    least `p + 2` when it entered; the step from `p + 1` to `p + 2` needed the retiring thread to have left, with
+//!    `Release`, which the advance acquired. So the unlinking happens before that thread's critical section, and it
+//!    cannot have found the object.
 //! 3. *Garbage is tagged without a fence and without reading the clock*, by the epoch of the retiring thread's own
 //!    record. A stale tag is impossible by (1).
 //! 4. *Thread-local and global state hold no user's value.* Retired objects live in their structure's [`Garbage`],

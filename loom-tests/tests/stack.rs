@@ -1,0 +1,239 @@
+//! Models of the stack over the eager reclaimer. In the loom build a node has two generations, a thread keeps two spare nodes,
+//! and a worn node is retired at once.
+
+mod common;
+
+use std::sync::Arc;
+
+use latchfree_loom::Stack;
+use latchfree_loom::model::Barriers;
+use loom::thread::{JoinHandle, spawn};
+
+use self::common::Item;
+use self::common::eager::Eager;
+
+type Items = Stack<Item, Eager>;
+
+fn filled(ids: impl IntoIterator<Item = usize>) -> Arc<Items> {
+    let stack = Items::default();
+    stack.push_all(ids.into_iter().map(Item::new));
+    Arc::new(stack)
+}
+
+fn push(stack: &Items, id: usize) {
+    stack.push(Item::new(id));
+}
+
+fn pop(stack: &Items) -> Option<usize> {
+    stack.pop().map(|item| item.0)
+}
+
+fn go<S: Send + Sync + 'static, T: 'static>(
+    stack: &Arc<S>,
+    f: impl FnOnce(&S) -> T + 'static,
+) -> JoinHandle<T> {
+    let stack = stack.clone();
+    // The handle of the stack is dropped at the end, never the last.
+    spawn(move || f(&stack))
+}
+
+fn rest(stack: &Items) -> Vec<usize> {
+    std::iter::from_fn(|| pop(stack)).collect()
+}
+
+fn sorted(mut ids: Vec<usize>) -> Vec<usize> {
+    ids.sort_unstable();
+    ids
+}
+
+models! {
+    /// Two first pushes, with the places of both threads.
+    pushes(Some(3), 270) {
+        let stack = filled([]);
+        let threads = [1, 2].map(|id| go(&stack, move |stack| push(stack, id)));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(stack.len(), 2);
+        assert_eq!(sorted(rest(&stack)), [1, 2]);
+        assert_eq!(stack.len(), 0);
+    }
+
+    /// A push against a pop; a value that is seen is whole.
+    push_and_pop(Some(3), 200) {
+        let stack = filled([]);
+        let producer = go(&stack, |stack| push(stack, 1));
+        let consumer = go(&stack, pop);
+        producer.join().unwrap();
+        let mut found: Vec<_> = consumer.join().unwrap().into_iter().collect();
+        found.extend(rest(&stack));
+        assert_eq!(found, [1]);
+    }
+
+    /// Two pops get each item once.
+    pops(Some(3), 1000) {
+        let stack = filled([1, 2]);
+        let threads = [0, 1].map(|_| go(&stack, pop));
+        let found = threads.map(|thread| thread.join().unwrap().expect("there are two items"));
+        assert_eq!(sorted(found.to_vec()), [1, 2]);
+        assert!(stack.is_empty());
+    }
+
+    /// ABA: while one pop lies still, another thread takes its node out, and the one below, and pushes the first again.
+    node_reuse(Some(3), 2000) {
+        let stack = filled([1, 2]);
+        let late = go(&stack, pop);
+        let other = go(&stack, |stack| {
+            let found = [pop(stack), pop(stack)];
+            push(stack, 3);
+            found
+        });
+        let mut found: Vec<_> = late.join().unwrap().into_iter().collect();
+        found.extend(other.join().unwrap().into_iter().flatten());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3]);
+    }
+
+    /// The same once more around: the node's generations are used up meanwhile, and it must not begin anew before the late pop's
+    /// guard ends.
+    worn_node(Some(2), 1000) {
+        let stack = filled([1, 2]);
+        let late = go(&stack, pop);
+        let other = go(&stack, |stack| {
+            let mut found = vec![pop(stack), pop(stack)];
+            for id in 3..6 {
+                push(stack, id);
+                found.push(pop(stack));
+            }
+            push(stack, 6);
+            found
+        });
+        let mut found: Vec<_> = late.join().unwrap().into_iter().collect();
+        found.extend(other.join().unwrap().into_iter().flatten());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3, 4, 5, 6]);
+    }
+
+    /// A push and a pop that both lose to a third may meet; nothing is handed over twice, or lost.
+    elimination(Some(1), 500) {
+        let stack = filled([0]);
+        let producers = [1, 2].map(|id| go(&stack, move |stack| push(stack, id)));
+        let consumer = go(&stack, pop);
+        producers.into_iter().for_each(|thread| thread.join().unwrap());
+        let mut found = vec![consumer.join().unwrap().expect("never empty")];
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [0, 1, 2]);
+    }
+
+    /// The same with a producer that pops: whose own item is there, or was taken.
+    elimination_of_two(Some(2), 50) {
+        let stack = filled([]);
+        let both = [1, 2].map(|id| go(&stack, move |stack| {
+            push(stack, id);
+            pop(stack)
+        }));
+        let found = both.map(|thread| thread.join().unwrap());
+        assert!(found.iter().all(Option::is_some), "each pushed before it popped");
+        assert_eq!(sorted(found.into_iter().flatten().collect()), [1, 2]);
+    }
+
+    /// A batch is there as a whole, or not at all, and comes out as a whole.
+    batches(Some(3), 50) {
+        let stack = filled([]);
+        let producer = go(&stack, |stack| stack.push_all([1, 2, 3].map(Item::new)));
+        let consumer = go(&stack, |stack| stack.pop_all().map(|item| item.0).collect::<Vec<_>>());
+        producer.join().unwrap();
+        let found = consumer.join().unwrap();
+        assert!(found.is_empty() || found == [3, 2, 1], "{found:?}");
+        assert_eq!(found.len() + rest(&stack).len(), 3);
+    }
+
+    /// Takes all while another takes one and puts it back.
+    pop_all_and_reuse(Some(3), 20) {
+        let stack = filled([1, 2]);
+        let one = go(&stack, |stack| {
+            let found = pop(stack);
+            push(stack, 3);
+            found
+        });
+        let mut found: Vec<_> = stack.pop_all().map(|item| item.0).collect();
+        found.extend(one.join().unwrap());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3]);
+    }
+
+    /// A value is copied while its node is taken out and would be used again.
+    peek(Some(3), 50) {
+        let stack = Arc::new(Stack::<usize, Eager>::default());
+        stack.push(1);
+        let other = go(&stack, |stack| {
+            assert_eq!(stack.pop(), Some(1));
+            stack.push(2);
+            assert_eq!(stack.pop(), Some(2));
+            stack.push(3);
+        });
+        let seen = stack.peek();
+        assert!(seen.is_none_or(|seen| (1..=3).contains(&seen)), "{seen:?}");
+        other.join().unwrap();
+        assert_eq!(stack.peek(), Some(3));
+    }
+
+    /// The same further down, where nodes were taken out after the snapshot began.
+    snapshot(Some(2), 50) {
+        let stack = Arc::new(Stack::<usize, Eager>::default());
+        stack.push_all([1, 2]);
+        let other = go(&stack, |stack| {
+            assert_eq!([stack.pop(), stack.pop()], [Some(2), Some(1)]);
+            stack.push(3);
+            stack.push(4);
+        });
+        let seen: Vec<_> = stack.iter().collect();
+        assert!([&[2, 1][..], &[1], &[], &[3], &[4, 3]].contains(&&seen[..]), "{seen:?}");
+        other.join().unwrap();
+    }
+
+    /// Store buffering: of two threads that push to one stack each and look into the other's, one sees the other's item.
+    two_stacks(Some(3), 50) {
+        let stacks = Arc::new([Items::default(), Items::default()]);
+        let threads = [0, 1].map(|mine| go(&stacks, move |stacks| {
+            push(&stacks[mine], 1);
+            if mine == 0 { pop(&stacks[1]).is_none() } else { stacks[0].is_empty() }
+        }));
+        let empty = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(empty, [true, true]);
+    }
+
+    /// Who finds the stack empty knows what who emptied it did before.
+    causality_of_taking(Some(2), 13) {
+        let stacks = Arc::new([Items::default(), Items::default()]);
+        push(&stacks[0], 1);
+        let mover = go(&stacks, |stacks| {
+            push(&stacks[1], 2);
+            assert_eq!(pop(&stacks[0]), Some(1));
+        });
+        let watcher = go(&stacks, |stacks| {
+            if stacks[0].is_empty() {
+                assert!(!stacks[1].is_empty(), "moved before it was popped");
+            }
+        });
+        mover.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(rest(&stacks[1]), [2]);
+    }
+
+    /// A thread that comes takes over the place, the count and the spare nodes of one that went.
+    places_pass_on(Some(1), 200) {
+        let stack = filled([]);
+        let first = go(&stack, |stack| {
+            push(stack, 1);
+            pop(stack)
+        });
+        let second = go(&stack, |stack| push(stack, 2));
+        assert!(first.join().unwrap().is_some());
+        let third = go(&stack, |stack| push(stack, 3));
+        second.join().unwrap();
+        third.join().unwrap();
+        assert_eq!(stack.len(), 2);
+        stack.collect();
+        assert_eq!(rest(&stack).len(), 2);
+        assert_eq!(stack.len(), 0);
+    }
+}

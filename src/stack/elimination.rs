@@ -1,0 +1,113 @@
+//! Where a push and a pop that both lost a race meet: the pop takes the item from the push's hand, and the stack is not
+//! touched.
+//!
+//! D. Hendler, N. Shavit and L. Yerushalmi, [*A scalable lock-free stack algorithm*](https://doi.org/10.1145/1007912.1007944),
+//! 2004; here a push that lost its exchange offers its node during the pause that it makes anyway (`util::backoff`), and
+//! a pop that lost looks whether there is an offer before it pauses.
+//!
+//! ```text
+//!   push    CAS null -> word    ... pause ...    CAS word -> null: taken back        (or it failed: taken, done)
+//!   pop                            CAS word -> null: taken
+//! ```
+//!
+//! **Invariants**: a word in a place is offered by exactly one push, which is pinned until it is withdrawn or found gone. So
+//! a word that is still there is still the same offer: the node cannot be used up to the same word again before the push's
+//! guard ends.
+//!
+//! **Linearization**: both operations take effect at the pop's exchange, the push first; both are under way.
+//!
+//! **Progress**: nobody waits for a partner; a place that is taken, or an offer that somebody else took, is passed over. A
+//! push that is stopped in its pause occupies its place, and its item may be taken from it.
+
+use alloc::boxed::Box;
+use core::ptr;
+
+use crossbeam_utils::CachePadded;
+
+use super::node::{Node, Word};
+#[cfg(not(latchfree_loom))]
+use crate::sync::WithMut as _;
+use crate::sync::{AtomicPtr, Ordering, const_fn};
+
+/// Places; a pop looks at all of them.
+const WIDTH: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 4 };
+
+type Offers<T> = [CachePadded<AtomicPtr<Node<T>>>; WIDTH];
+
+/// The places, made when a race is first lost.
+pub(super) struct Elimination<T> {
+    offers: AtomicPtr<Offers<T>>,
+}
+
+impl<T> Elimination<T> {
+    const_fn! {
+        pub(super) const fn new() -> Self {
+            Self { offers: AtomicPtr::new(ptr::null_mut()) }
+        }
+    }
+
+    fn offers(&self) -> &Offers<T> {
+        // Acquire: pairs with the Release below, for the places.
+        let mut offers = self.offers.load(Ordering::Acquire);
+        if offers.is_null() {
+            let new = Box::new(core::array::from_fn(|_| CachePadded::new(AtomicPtr::new(ptr::null_mut()))));
+            let new = Box::into_raw(new);
+            // Release: publishes the places. Acquire on losing, for the winner's.
+            match self.offers.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => offers = new,
+                Err(winner) => {
+                    // SAFETY: made above, and not published.
+                    drop(unsafe { Box::from_raw(new) });
+                    offers = winner;
+                }
+            }
+        }
+        // SAFETY: published once, and freed with `self`.
+        unsafe { &*offers }
+    }
+
+    /// Offers a node while `pause` runs; true if a pop took it.
+    ///
+    /// # Safety
+    ///
+    /// The node is the caller's, holds a value, and is not at the same time anywhere else; the caller is pinned.
+    pub(super) unsafe fn offer(&self, word: Word<T>, hint: usize, pause: impl FnOnce()) -> bool {
+        let place = &self.offers()[hint % WIDTH];
+        // Release: gives the value to who takes the word. Relaxed on losing: the place is another push's.
+        let offered =
+            place.compare_exchange(ptr::null_mut(), word.raw(), Ordering::Release, Ordering::Relaxed).is_ok();
+        pause();
+        // Relaxed: the node is ours as it was; or it is gone, with all that we had to do with it.
+        offered
+            && place
+                .compare_exchange(word.raw(), ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+    }
+
+    /// Takes a node that is offered, which is the caller's from here on.
+    pub(super) fn take(&self, hint: usize) -> Option<Word<T>> {
+        let offers = self.offers();
+        (0..WIDTH).find_map(|index| {
+            let place = &offers[(hint + index) % WIDTH];
+            // Relaxed: only whether there is one; it is not followed.
+            let word = place.load(Ordering::Relaxed);
+            // Acquire: pairs with the Release in `offer`, for the value. Losing means that the offer is gone. The
+            // linearization point of both operations.
+            let taken = !word.is_null()
+                && place
+                    .compare_exchange(word, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok();
+            taken.then(|| Word::from_raw(word))
+        })
+    }
+}
+
+impl<T> Drop for Elimination<T> {
+    fn drop(&mut self) {
+        let offers = self.offers.with_mut(|offers| *offers);
+        if !offers.is_null() {
+            // SAFETY: published by `offers`, and shared with nobody any more. No push is under way, so no node is in it.
+            drop(unsafe { Box::from_raw(offers) });
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! A thread stopped in a stack stops nobody, with `Barrier::Membarrier`: the choice is the process's, so each has a binary of its own.
+
+#[path = "common/freeze.rs"]
+mod freeze;
+#[path = "common/stack_operations.rs"]
+mod operations;
+
+const BARRIER: latchfree_stall::reclaim::Barrier = latchfree_stall::reclaim::Barrier::Membarrier;

@@ -1,0 +1,4 @@
+//! The tests of `stack` with a fence on both sides instead of `membarrier`.
+
+#[path = "stack.rs"]
+mod stack;
