@@ -9,6 +9,7 @@
 //! | you need | take |
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
+//! | the same with a fixed capacity, for back-pressure | [`BoundedQueue`] |
 //!
 //! # Guards
 //!
@@ -137,6 +138,9 @@ pub mod reclaim;
 
 #[doc(inline)]
 pub use queue::Queue;
+#[cfg(target_has_atomic = "64")]
+#[doc(inline)]
+pub use queue::bounded::BoundedQueue;
 #[doc(inline)]
 pub use reclaim::{Epoch, Guard, OwnedGuard};
 

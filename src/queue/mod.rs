@@ -1,5 +1,7 @@
 //! Queues.
 
+#[cfg(target_has_atomic = "64")]
+pub mod bounded;
 mod segment;
 mod unbounded;
 
