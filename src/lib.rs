@@ -10,6 +10,7 @@
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
 //! | a last-in first-out stack, or a pool | [`Stack`] |
+//! | the same with a fixed capacity, for back-pressure | [`BoundedQueue`] |
 //!
 //! # Guards
 //!
@@ -139,6 +140,9 @@ pub mod stack;
 
 #[doc(inline)]
 pub use queue::Queue;
+#[cfg(target_has_atomic = "64")]
+#[doc(inline)]
+pub use queue::bounded::BoundedQueue;
 #[doc(inline)]
 pub use reclaim::{Epoch, Guard, OwnedGuard};
 #[doc(inline)]

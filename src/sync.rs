@@ -10,6 +10,8 @@ mod world {
     pub(crate) use core::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
     };
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
 
     /// A static of this world, as an expression of type `&'static T`.
     #[doc(hidden)]
@@ -35,7 +37,7 @@ mod world {
 #[cfg(latchfree_stall)]
 mod world {
     pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
 
     #[doc(hidden)]
@@ -142,6 +144,7 @@ mod world {
     }
     atomic!(AtomicUsize, usize);
     atomic!(AtomicU8, u8);
+    atomic!(AtomicU64, u64);
 
     /// A bool is a byte here, so that there is a value it never has, for the exchange that fails.
     #[derive(Debug)]
@@ -302,6 +305,10 @@ with_mut! {
     [] AtomicUsize, usize;
     [] AtomicU8, u8;
     [T] AtomicPtr<T>, *mut T;
+}
+#[cfg(all(not(latchfree_loom), target_has_atomic = "64"))]
+with_mut! {
+    [] AtomicU64, u64;
 }
 
 /// A byte of the process and not of a model: decided once, before and outside of what is explored.

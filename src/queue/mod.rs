@@ -1,6 +1,8 @@
 //! Queues.
 
 mod gather;
+#[cfg(target_has_atomic = "64")]
+pub mod bounded;
 mod segment;
 mod unbounded;
 

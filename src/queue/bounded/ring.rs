@@ -1,0 +1,726 @@
+//! The algorithm of [`BoundedQueue`](super::BoundedQueue): a ring of slots and two counters that give out tickets.
+//!
+//! ```text
+//!     head                       tail        tickets, one per slot and lap
+//!      v                          v
+//!   x x o o - o o . o o o o o o . . .        x taken, o full, . empty or on its way, - nobody's
+//! ```
+//! A producer takes the ticket at the tail if its slot is free, and publishes into the slot; a consumer takes the ticket at
+//! the head if its slot is full, moves the value out and frees the slot for the ticket one lap later. So far this is
+//! [D. Vyukov's bounded queue](https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue), in
+//! which everybody waits for a thread that stopped with a ticket. Here nobody does: see [`slot`](super::slot) for how a
+//! holder is challenged and how it returns the slot by itself.
+//!
+//! * A consumer that finds the producer of the head's ticket on its way answers `None` if nothing behind is published
+//!   either, for then the queue was empty. Else it takes the ticket, and challenges.
+//! * A producer that finds the tail's slot held looks for a free one further on. If there is none, the ring is full. Else it
+//!   makes the ticket nobody's and moves the tail past it.
+//!
+//! **Invariants**
+//!
+//! 1. The tail passes a ticket only if its slot was free for it, and then it is one producer's, or after it was made
+//!    void in the slot, and then it is nobody's for ever.
+//! 2. The head passes a ticket by an exchange of one consumer, which thereby owns the value if there is or will be one.
+//! 3. A slot has one holder or is free; what is free stays free until a producer has the tail's ticket for it.
+//! 4. Slots become free in the order of their tickets, or are counted in `counted` until they are used.
+//!
+//! **Non-invariants**: `tail - head` may exceed the capacity, for void tickets count; a slot between head and tail may be
+//! full, on its way, void and held, or void and free for its next lap.
+//!
+//! **Linearization.** A push takes effect when its ticket was taken, or later, but before a later ticket's push is popped;
+//! which attempt succeeds is known only later. A pop takes effect at its exchange of the head, or, if it had to ask, when
+//! the push came. `None`: while the head did not move, slots became full and none was emptied, so if none was
+//! full in the end, none was when the tail was read. Full: while the tail did not move, slots became free and none was
+//! filled, so if none was free in the end, none was when the tail was read. That is, each slot then had an item, or its holder
+//! was between its first and its last step. Nothing stricter exists with values in the slots: a consumer that is stopped while it
+//! moves the only slot's value out leaves a queue that is empty and has no room. The fences before these two answers order them
+//! after the caller's own earlier operations on other queues (store buffering).
+//!
+//! **Progress.** Nobody waits for anybody. A push repeats if another producer took the ticket (which got on), if a
+//! free slot is further on (each step comes closer to it, and somebody gets it), or if its consumer has gone on. That
+//! consumer had seen a published item behind, and each of its steps comes closer to it; so infinitely many repetitions are
+//! infinitely many completed operations. Waits before a challenge are bounded, and nothing is held during them.
+//! A challenge calls the kernel (`membarrier`), whose progress it then shares.
+//!
+//! **Who frees what.** Nothing is allocated or freed while the queue is in use. Values are moved out by whoever pops them.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crossbeam_utils::CachePadded;
+
+use super::CapacityError;
+use super::slot::{CODES, Free, Lap, Passed, Slot};
+use crate::reclaim::is_asymmetric;
+#[cfg(not(latchfree_loom))]
+use crate::sync::WithMut as _;
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, spin_loop};
+use crate::util::backoff::{self, Place};
+
+/// How often somebody looks at a slot whose holder is on its way before it looks for another one, or challenges.
+const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
+
+/// A lap and an index: one per slot and lap, wrapping.
+pub(super) type Ticket = u64;
+
+pub(super) struct Ring<T> {
+    /// The next consumer's ticket.
+    head: CachePadded<AtomicU64>,
+    /// The next producer's ticket.
+    tail: CachePadded<AtomicU64>,
+    rare: CachePadded<Rare>,
+    slots: Box<[Slot<T>]>,
+    /// From a ticket to the same slot's next one.
+    step: u64,
+    /// Which protocol is in force; decided once a process.
+    asymmetric: bool,
+}
+
+/// What is written only when a holder was passed over.
+struct Rare {
+    /// Free slots that became so out of turn. Too many for the moment between a producer's claim and its subtraction, never
+    /// too few once the operation that freed the slot has returned.
+    counted: AtomicUsize,
+    /// The last ticket that was nobody's.
+    void: AtomicU64,
+}
+
+/// A slot in the caller's hands, whose value was moved out.
+pub(super) struct Held {
+    ticket: Ticket,
+    /// Its next ticket was passed over.
+    passed: bool,
+}
+
+impl<T> Ring<T> {
+    pub(super) fn new(capacity: usize, first_lap: u64) -> Result<Self, CapacityError> {
+        // Tickets need room for the index, with the codes of the slots' words below it.
+        if capacity == 0 || capacity > 1 << 56 {
+            return Err(CapacityError);
+        }
+        let step = (capacity as u64).next_power_of_two().max(CODES + 1);
+        let asymmetric = is_asymmetric();
+        let first = first_lap.wrapping_mul(step);
+        let lap = Lap { at: first, step };
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(capacity).map_err(|_| CapacityError)?;
+        slots.extend((0..capacity).map(|_| Slot::new(lap, asymmetric)));
+        Ok(Self {
+            head: CachePadded::new(AtomicU64::new(first)),
+            tail: CachePadded::new(AtomicU64::new(first)),
+            rare: CachePadded::new(Rare {
+                counted: AtomicUsize::new(0),
+                void: AtomicU64::new(first.wrapping_sub(1)),
+            }),
+            slots: slots.into_boxed_slice(),
+            step,
+            asymmetric,
+        })
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline(always)]
+    fn lap(&self, ticket: Ticket) -> Lap {
+        Lap { at: ticket & !(self.step - 1), step: self.step }
+    }
+
+    #[inline(always)]
+    fn index(&self, ticket: Ticket) -> usize {
+        (ticket & (self.step - 1)) as usize
+    }
+
+    #[inline(always)]
+    fn slot(&self, ticket: Ticket) -> &Slot<T> {
+        debug_assert!(self.index(ticket) < self.slots.len());
+        // SAFETY: tickets are made by `new` with index 0 and by `next` and `advance`, which keep the index below the length.
+        unsafe { self.slots.get_unchecked(self.index(ticket)) }
+    }
+
+    #[inline(always)]
+    fn next(&self, ticket: Ticket) -> Ticket {
+        if self.index(ticket) + 1 < self.slots.len() {
+            ticket + 1
+        } else {
+            (ticket & !(self.step - 1)).wrapping_add(self.step)
+        }
+    }
+
+    /// The ticket `count` later, which is at most a lap.
+    #[inline(always)]
+    fn advance(&self, ticket: Ticket, count: usize) -> Ticket {
+        let index = self.index(ticket) + count;
+        if index < self.slots.len() {
+            ticket + count as u64
+        } else {
+            let lap = (ticket & !(self.step - 1)).wrapping_add(self.step);
+            lap + (index - self.slots.len()) as u64
+        }
+    }
+
+    /// How many tickets there are from one to the other; negative if that is the earlier one.
+    fn distance(&self, from: Ticket, to: Ticket) -> i64 {
+        let laps = (self.lap(to).at.wrapping_sub(self.lap(from).at) as i64) >> self.step.trailing_zeros();
+        laps.wrapping_mul(self.slots.len() as i64) + self.index(to) as i64 - self.index(from) as i64
+    }
+
+    #[inline(always)]
+    fn free(&self, ticket: Ticket) -> Free {
+        self.slot(ticket).free(self.lap(ticket), self.asymmetric)
+    }
+
+    #[inline(always)]
+    fn is_full_at(&self, ticket: Ticket) -> bool {
+        self.slot(ticket).is_full(self.lap(ticket))
+    }
+
+    /// Moves a counter from one ticket to another; false if somebody else moved it.
+    #[inline(always)]
+    fn take(counter: &AtomicU64, from: Ticket, to: Ticket) -> bool {
+        // AcqRel: who sees the counter here sees what we saw, void tickets among it. Relaxed on losing: all is looked at again.
+        counter.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Adds an item; on failure it still belongs to the caller, and the tail is told at which there was no room.
+    ///
+    /// # Safety
+    ///
+    /// The item is initialised, and the caller gives it away on success.
+    #[inline]
+    pub(super) unsafe fn push(&self, item: *const T) -> Result<(), Ticket> {
+        let mut raced = false;
+        let mut fenced = false;
+        loop {
+            // Acquire: pairs with the Release that moved it.
+            let tail = self.tail.load(Ordering::Acquire);
+            let free = self.free(tail);
+            if free == Free::No {
+                if self.make_room(tail, &mut fenced) {
+                    continue;
+                }
+                return Err(tail);
+            }
+            // The linearization point, if `put` succeeds.
+            if !Self::take(&self.tail, tail, self.next(tail)) {
+                raced = true;
+                backoff::lost(self.producers());
+                continue;
+            }
+            // SAFETY: the slot was free and the ticket is ours; the caller's promise.
+            if unsafe { self.put(item, tail, free) } {
+                if !raced {
+                    backoff::won(self.producers());
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Publishes an item with a ticket; if the ticket's consumer has gone on, the slot is freed and false returned.
+    ///
+    /// # Safety
+    ///
+    /// The ticket is the caller's, the slot was free for it, and the item is given away on success.
+    #[inline(always)]
+    unsafe fn put(&self, item: *const T, ticket: Ticket, free: Free) -> bool {
+        if free == Free::Counted {
+            self.uncount();
+        }
+        // SAFETY: the caller's promise.
+        let put = unsafe { self.slot(ticket).put(item, self.lap(ticket), self.asymmetric) };
+        if !put {
+            // SAFETY: ours still, and our item was not delivered.
+            unsafe { self.release(ticket, true) };
+        }
+        put
+    }
+
+    /// Frees a slot for its next lap.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the slot with this ticket, and there is no value.
+    #[inline(always)]
+    unsafe fn release(&self, ticket: Ticket, used: bool) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.slot(ticket).release(self.lap(ticket), used, self.asymmetric) } {
+            self.count();
+        }
+    }
+
+    #[cold]
+    fn count(&self) {
+        // Release: pairs with the load in `has_room`.
+        self.rare.counted.fetch_add(1, Ordering::Release);
+    }
+
+    #[cold]
+    fn uncount(&self) {
+        // Relaxed: who sees too many looks for itself.
+        self.rare.counted.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The tail's slot was seen not to be free. False if there was no room at all; true if it is worth to look again.
+    #[cold]
+    fn make_room(&self, tail: Ticket, fenced: &mut bool) -> bool {
+        if !*fenced {
+            // SeqCst: in the total order with the same fence of other threads, so that of two threads that pop from one full queue
+            // each and push into the other's, at least one finds room.
+            fence(Ordering::SeqCst);
+            *fenced = true;
+            return true;
+        }
+        let Some(room) = self.has_room(tail) else { return true };
+        if room && self.slot(tail).pass(self.lap(tail), self.asymmetric) == Passed::Void {
+            self.note_void(tail);
+            // Losing means that somebody else moved it.
+            Self::take(&self.tail, tail, self.next(tail));
+        }
+        room
+    }
+
+    /// With a tail whose slot was seen not to be free: whether some other slot is; `None` if the tail has moved.
+    fn has_room(&self, tail: Ticket) -> Option<bool> {
+        // Acquire, all of these: none may be looked at later than the tail is again.
+        let head = self.head.load(Ordering::Acquire);
+        let in_use = self.distance(head, tail);
+        let capacity = self.slots.len();
+        // Tickets from the tail on whose slots' consumers have come: they may be free. Other slots can be so out of turn only.
+        let come = usize::try_from(capacity as i64 - in_use).unwrap_or(0).min(capacity);
+        let freed = come > 0
+            && (0..PATIENCE).any(|_| {
+                spin_loop();
+                self.free(tail) != Free::No
+            });
+        let end = if self.rare.counted.load(Ordering::Acquire) == 0 { come } else { capacity };
+        let room = freed || (1..end).any(|count| self.free(self.advance(tail, count)) != Free::No);
+        (self.tail.load(Ordering::Acquire) == tail && !freed).then_some(room)
+    }
+
+    /// Remembers a ticket that is nobody's.
+    fn note_void(&self, ticket: Ticket) {
+        // Relaxed, all: the exchange of the tail, or of the slot's word, comes after and publishes it.
+        let mut last = self.rare.void.load(Ordering::Relaxed);
+        while (ticket.wrapping_sub(last) as i64) > 0 {
+            match self.rare.void.compare_exchange(last, ticket, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                // Losing means that another void ticket was noted; perhaps a later one.
+                Err(found) => last = found,
+            }
+        }
+    }
+
+    /// Adds items in order, as many as there is room for; returns how many. The others still belong to the caller.
+    ///
+    /// # Safety
+    ///
+    /// `count` items are initialised, and the caller gives away those that are delivered.
+    pub(super) unsafe fn push_all(&self, items: *const T, count: usize) -> usize {
+        let mut done = 0;
+        let mut fenced = false;
+        let mut raced = false;
+        while done < count {
+            let tail = self.tail.load(Ordering::Acquire);
+            let most = (count - done).min(self.slots.len());
+            // One by one where a slot is free out of turn.
+            let grab = (0..most)
+                .take_while(|&ahead| self.free(self.advance(tail, ahead)) == Free::Yes)
+                .count();
+            if grab == 0 {
+                // SAFETY: the caller's promise.
+                match self.free(tail) {
+                    Free::No if self.make_room(tail, &mut fenced) => continue,
+                    Free::No => break,
+                    Free::Yes => continue,
+                    Free::Counted => {}
+                }
+                // SAFETY: the caller's promise.
+                if unsafe { self.push(items.add(done)) }.is_err() {
+                    break;
+                }
+                done += 1;
+                continue;
+            }
+            // The linearization point of those that succeed.
+            if !Self::take(&self.tail, tail, self.advance(tail, grab)) {
+                raced = true;
+                backoff::lost(self.producers());
+                continue;
+            }
+            fenced = false;
+            // SAFETY: the slots were free, the tickets are ours; the caller's promise.
+            done += unsafe { self.put_all(items.add(done), tail, grab) };
+        }
+        if !raced && done > 0 {
+            backoff::won(self.producers());
+        }
+        done
+    }
+
+    /// Publishes items with adjacent tickets, until one of the tickets' consumers has gone on; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As for `put`, of all of them.
+    unsafe fn put_all(&self, items: *const T, first: Ticket, count: usize) -> usize {
+        for done in 0..count {
+            // SAFETY: the caller's promise.
+            if unsafe { self.put(items.add(done), self.advance(first, done), Free::Yes) } {
+                continue;
+            }
+            // What comes later in the batch must not be popped earlier, so the other tickets are not used either.
+            for ahead in done + 1..count {
+                let ticket = self.advance(first, ahead);
+                self.note_void(ticket);
+                // SAFETY: the ticket is ours, and nothing was put there.
+                unsafe { self.release(ticket, false) };
+            }
+            return done;
+        }
+        count
+    }
+
+    /// Removes the oldest item.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<T> {
+        let (value, ticket) = self.pop_held()?;
+        // SAFETY: the ticket is ours, and the value was moved out.
+        unsafe { self.release(ticket, true) };
+        Some(value)
+    }
+
+    /// Removes the oldest item and keeps its slot, whose ticket is returned.
+    #[inline(always)]
+    fn pop_held(&self) -> Option<(T, Ticket)> {
+        let mut raced = false;
+        let mut fenced = false;
+        loop {
+            // Acquire: pairs with the Release that moved it.
+            let head = self.head.load(Ordering::Acquire);
+            if self.is_full_at(head) {
+                // The linearization point.
+                if Self::take(&self.head, head, self.next(head)) {
+                    if !raced {
+                        backoff::won(self.consumers());
+                    }
+                    // SAFETY: seen full, and the ticket is ours.
+                    return Some((unsafe { self.slot(head).read() }, head));
+                }
+                raced = true;
+                backoff::lost(self.consumers());
+                continue;
+            }
+            match self.front(head, &mut fenced) {
+                Front::Empty => return None,
+                Front::Again => {}
+                Front::Asked => {
+                    // SAFETY: the consumers' ticket is ours now, and a producer has its one.
+                    let value = unsafe { self.slot(head).challenge(self.lap(head), self.asymmetric) };
+                    if let Some(value) = value {
+                        return Some((value, head));
+                    }
+                    fenced = false;
+                }
+            }
+        }
+    }
+
+    /// What to do about a head whose slot was seen not to be full.
+    #[cold]
+    fn front(&self, head: Ticket, fenced: &mut bool) -> Front {
+        // Acquire, these: none may be looked at later than the head is again; and the tail shows void tickets.
+        let tail = self.tail.load(Ordering::Acquire);
+        let pending = self.distance(head, tail);
+        if pending > 0 && !self.slot(head).is_claimed(self.lap(head)) {
+            // Nobody's. Losing means that somebody else moved on, or that it was not the head any more.
+            Self::take(&self.head, head, self.next(head));
+            return Front::Again;
+        }
+        let come = pending > 0
+            && (0..PATIENCE).any(|_| {
+                spin_loop();
+                self.is_full_at(head)
+            });
+        let mut ticket = head;
+        let behind = !come
+            && (1..pending).any(|_| {
+                ticket = self.next(ticket);
+                self.is_full_at(ticket)
+            });
+        if come || self.head.load(Ordering::Acquire) != head {
+            return Front::Again;
+        }
+        if behind {
+            // The linearization point, if the push comes in time.
+            let mine = Self::take(&self.head, head, self.next(head));
+            return if mine { Front::Asked } else { Front::Again };
+        }
+        if *fenced {
+            return Front::Empty;
+        }
+        // SeqCst: in the total order with the same fence of other threads, so that of two threads that push to one queue each and
+        // look into the other's, at least one sees the other's item.
+        fence(Ordering::SeqCst);
+        *fenced = true;
+        Front::Again
+    }
+
+    /// Moves up to `max` items, the oldest first, to `out`; returns how many. They were adjacent, and published.
+    ///
+    /// # Safety
+    ///
+    /// `out` is valid for writing `max` values, and `max > 0`.
+    pub(super) unsafe fn pop_many(&self, out: *mut T, max: usize) -> usize {
+        let max = max.min(self.slots.len());
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            let count = (0..max).take_while(|&ahead| self.is_full_at(self.advance(head, ahead))).count();
+            if count == 0 {
+                // One at a time where a producer is on its way.
+                let Some(value) = self.pop() else { return 0 };
+                // SAFETY: there is room for one.
+                unsafe { out.write(value) };
+                return 1;
+            }
+            // The linearization point of all of them.
+            if !Self::take(&self.head, head, self.advance(head, count)) {
+                backoff::lost(self.consumers());
+                continue;
+            }
+            for ahead in 0..count {
+                let ticket = self.advance(head, ahead);
+                // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
+                unsafe {
+                    out.add(ahead).write(self.slot(ticket).read());
+                    self.release(ticket, true);
+                }
+            }
+            backoff::won(self.consumers());
+            return count;
+        }
+    }
+
+    /// Adds an item, in the place of the oldest one if there is no room. `Err` if every slot is held by operations in flight: then
+    /// the item still belongs to the caller.
+    ///
+    /// # Safety
+    ///
+    /// The item is initialised, and the caller gives it away on success.
+    pub(super) unsafe fn force_push(&self, item: *const T) -> Result<Option<T>, ()> {
+        // The tail at which there was no room, and then no item.
+        let mut nothing = None;
+        loop {
+            // SAFETY: the caller's promise.
+            let Err(tail) = (unsafe { self.push(item) }) else { return Ok(None) };
+            if nothing == Some(tail) {
+                // No slot was free before and after we found no item, and the tail has not moved: all were held between.
+                return Err(());
+            }
+            if let Some((oldest, ticket)) = self.pop_held() {
+                // SAFETY: the slot is ours; the caller's promise.
+                unsafe { self.push_holding(item, Held { ticket, passed: false }) };
+                return Ok(Some(oldest));
+            }
+            nothing = Some(tail);
+        }
+    }
+
+    /// Adds an item by somebody who holds a slot, which makes sure of room: into that one if nothing is free before it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the slot and moved its value out; the item is initialised and given away.
+    #[cold]
+    unsafe fn push_holding(&self, item: *const T, mut held: Held) {
+        loop {
+            let tail = self.tail.load(Ordering::Acquire);
+            let next = self.next(tail);
+            if self.index(tail) == self.index(held.ticket) {
+                if !Self::take(&self.tail, tail, next) {
+                    continue;
+                }
+                let slot = self.slot(tail);
+                let lap = self.lap(tail);
+                // SAFETY: we hold the slot, and have moved the tail.
+                if !unsafe { slot.keep(self.lap(held.ticket), lap) } {
+                    self.note_void(tail);
+                    held.passed = true;
+                    continue;
+                }
+                // SAFETY: kept for this ticket, which is ours; the caller's promise.
+                if unsafe { slot.put(item, lap, self.asymmetric) } {
+                    return;
+                }
+                held = Held { ticket: tail, passed: false };
+                continue;
+            }
+            let free = self.free(tail);
+            if free == Free::No {
+                if self.slot(tail).pass(self.lap(tail), self.asymmetric) == Passed::Void {
+                    self.note_void(tail);
+                    Self::take(&self.tail, tail, next);
+                }
+            } else if Self::take(&self.tail, tail, next) {
+                // SAFETY: the slot was free and the ticket is ours; the caller's promise.
+                if unsafe { self.put(item, tail, free) } {
+                    if held.passed {
+                        // SAFETY: ours, and passed over.
+                        unsafe { self.slot(held.ticket).give_back(self.lap(held.ticket)) };
+                        self.count();
+                    } else {
+                        // SAFETY: ours, and the value was moved out.
+                        unsafe { self.release(held.ticket, true) };
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let mut fenced = false;
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            // Acquire: as in `front`.
+            let tail = self.tail.load(Ordering::Acquire);
+            let mut ticket = head;
+            let full = (0..self.distance(head, tail)).any(|_| {
+                let full = self.is_full_at(ticket);
+                ticket = self.next(ticket);
+                full
+            });
+            // As in `front`.
+            if self.head.load(Ordering::Acquire) == head {
+                if full || fenced {
+                    return !full;
+                }
+                fence(Ordering::SeqCst);
+                fenced = true;
+            }
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let mut fenced = false;
+        loop {
+            let tail = self.tail.load(Ordering::Acquire);
+            if self.free(tail) != Free::No {
+                return false;
+            }
+            if fenced {
+                match self.has_room(tail) {
+                    Some(room) => return !room,
+                    None => continue,
+                }
+            }
+            // As in `make_room`.
+            fence(Ordering::SeqCst);
+            fenced = true;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        // Acquire: the head first, so that the difference is rarely negative; the tail shows void tickets.
+        let head = self.head.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Acquire);
+        let tickets = self.distance(head, tail);
+        // Relaxed: see above.
+        let void = self.rare.void.load(Ordering::Relaxed);
+        let len = if void.wrapping_sub(head) as i64 >= 0 {
+            // Void tickets between them: count the slots.
+            let mut ticket = head;
+            (0..tickets)
+                .filter(|_| {
+                    let full = self.is_full_at(ticket);
+                    ticket = self.next(ticket);
+                    full
+                })
+                .count()
+        } else {
+            usize::try_from(tickets).unwrap_or(0)
+        };
+        len.min(self.slots.len())
+    }
+
+    /// Where producers race, for their memory of it.
+    fn producers(&self) -> Place {
+        (&raw const self.tail).cast()
+    }
+
+    /// Where consumers race.
+    fn consumers(&self) -> Place {
+        (&raw const self.head).cast()
+    }
+
+    /// As `push`, without atomic steps where nothing is out of turn.
+    ///
+    /// # Safety
+    ///
+    /// As for `push`.
+    pub(super) unsafe fn push_mut(&mut self, item: *const T) -> Result<(), Ticket> {
+        let tail = self.tail.with_mut(|tail| *tail);
+        if self.free(tail) != Free::Yes {
+            // SAFETY: the caller's promise.
+            return unsafe { self.push(item) };
+        }
+        let next = self.next(tail);
+        let (lap, index) = (self.lap(tail), self.index(tail));
+        self.tail.with_mut(|tail| *tail = next);
+        // SAFETY: the slot is free, and the caller's promise.
+        unsafe { self.slots[index].put_mut(item, lap) };
+        Ok(())
+    }
+
+    /// As `pop`.
+    pub(super) fn pop_mut(&mut self) -> Option<T> {
+        loop {
+            let head = self.head.with_mut(|head| *head);
+            if head == self.tail.with_mut(|tail| *tail) {
+                return None;
+            }
+            let next = self.next(head);
+            self.head.with_mut(|head| *head = next);
+            // What is not full is nobody's: an operation that was on its way cannot be, for nobody shares the queue.
+            if self.is_full_at(head) {
+                // SAFETY: full, and the ticket is ours.
+                unsafe {
+                    let value = self.slot(head).read();
+                    self.release(head, true);
+                    return Some(value);
+                }
+            }
+        }
+    }
+}
+
+/// What stands at the head.
+enum Front {
+    /// Nothing, and there was nothing behind it.
+    Empty,
+    /// Something changed.
+    Again,
+    /// A producer that is on its way; the consumers' ticket is ours.
+    Asked,
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        /// Goes on with the rest if a destructor panics.
+        struct Rest<'a, T>(&'a mut Ring<T>);
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                while let Some(value) = self.0.pop_mut() {
+                    drop(value);
+                }
+            }
+        }
+        if core::mem::needs_drop::<T>() {
+            let rest = Rest(self);
+            while let Some(value) = rest.0.pop_mut() {
+                drop(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,555 @@
+//! A slot of the ring: who may use it for which ticket, and the two ways to settle that.
+//!
+//! A slot serves one ticket a lap. Its *holder* is the producer with the ticket and then the consumer with the same
+//! ticket, who frees it for the ticket of the next lap. Whoever is kept waiting by a holder may challenge it:
+//!
+//! ```text
+//!   producer of lap n            consumer of lap n, which has claimed the ticket for itself
+//!   write the value
+//!   state = FULL(n)              verdict(n).push = ASKED
+//!   light()                      heavy()
+//!   push not asked: pushed       state FULL(n): take the value
+//!   ASKED: exchange for KEPT     else exchange ASKED for GONE: pop elsewhere
+//!
+//!   consumer of lap n            producers that want the ticket of lap n + 1
+//!   move the value out
+//!   state = FREE(n + 1)          verdict(n).free = ASKED
+//!   light()                      heavy()
+//!   free not asked: freed        state FREE(n + 1): use it
+//!   ASKED: exchange for FREE     else exchange ASKED for VOID: the ticket of lap n + 1 is nobody's
+//! ```
+//! Whoever loses an exchange obeys the winner. If the holder saw no challenge, its load came before the heavy barrier, so its
+//! store did too and the challenger sees it. If both see each other, the exchange decides. Whoever finds FREE looks at the
+//! verdict as well, behind a light barrier of its own: it passed on what it saw, so a later challenger sees that, too.
+//!
+//! A slot whose free was refused stays with its holder, which may be stopped for ever. The tickets of its later laps are
+//! made void in `passed`, by exchanges. The holder returns the slot by an exchange there, VOID(m) for OPEN(m): free for
+//! the ticket of lap m + 1. So a holder of lap n cannot hurt a later lap: it returns the slot itself, and until then there
+//! is no other holder. A late look of a holder whose slot is long in use again finds a verdict of another lap: it was not
+//! asked.
+//!
+//! Where barriers are not asymmetric, state and verdict are changed by exchanges alone: EMPTY or whatever it was for
+//! FULL(n) against GONE(n) in `state`, none for FREE against VOID in `verdict(n).free`.
+//!
+//! Every word carries the lap to which it belongs, so that none has to be reset.
+
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use crate::reclaim::{heavy, light};
+#[cfg(not(latchfree_loom))]
+use crate::sync::WithMut as _;
+use crate::sync::{AtomicU64, Ordering, UnsafeCell, spin_loop};
+
+/// The low bits of each word; the others are those of the lap's tickets.
+pub(super) const CODES: u64 = 31;
+
+/// What the holder has said. Written by the holder with plain stores if barriers are asymmetric.
+mod state {
+    /// Nothing is there, for the ticket of this lap.
+    pub(super) const FREE: u64 = 0;
+    /// The same, and the ticket of the lap before was given back unused.
+    pub(super) const FREE_UNUSED: u64 = 1;
+    /// The value of this lap.
+    pub(super) const FULL: u64 = 2;
+    /// The consumer of this lap has gone on without one; without asymmetric barriers only.
+    pub(super) const GONE: u64 = 3;
+}
+
+/// What became of challenges of this lap's holders. Changed by exchanges only.
+mod verdict {
+    /// Did the push of this lap come in time?
+    pub(super) const PUSH: u64 = 3;
+    pub(super) const PUSH_ASKED: u64 = 1;
+    pub(super) const PUSH_KEPT: u64 = 2;
+    pub(super) const PUSH_GONE: u64 = 3;
+    /// Was the slot freed in time for the next lap?
+    pub(super) const FREE: u64 = 7 << 2;
+    pub(super) const FREE_NONE: u64 = 0;
+    pub(super) const FREE_ASKED: u64 = 1 << 2;
+    pub(super) const FREE_KEPT: u64 = 2 << 2;
+    /// As KEPT, and the ticket of this lap was given back unused.
+    pub(super) const FREE_UNUSED: u64 = 3 << 2;
+    pub(super) const FREE_VOID: u64 = 4 << 2;
+}
+
+/// The last lap whose ticket is nobody's because the slot was held. Changed by exchanges only.
+mod passed {
+    /// The slot is still held.
+    pub(super) const VOID: u64 = 0;
+    /// It is free for the next lap.
+    pub(super) const OPEN: u64 = 1;
+}
+
+/// A lap, as the part of its tickets above the index.
+#[derive(Clone, Copy)]
+pub(super) struct Lap {
+    pub(super) at: u64,
+    /// From one lap to the next; a power of two, greater than CODES. Laps wrap around.
+    pub(super) step: u64,
+}
+
+impl Lap {
+    fn before(self) -> u64 {
+        self.at.wrapping_sub(self.step)
+    }
+    fn after(self) -> u64 {
+        self.at.wrapping_add(self.step)
+    }
+}
+
+fn lap_of(word: u64) -> u64 {
+    word & !CODES
+}
+
+/// `a` is an earlier lap than `b`: they are never half of all laps apart.
+fn older(a: u64, b: u64) -> bool {
+    (a.wrapping_sub(b) as i64) < 0
+}
+
+/// A free slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Free {
+    No,
+    Yes,
+    /// And it became free out of turn, which was counted.
+    Counted,
+}
+
+/// How a challenge of the slot's holder ended for a producer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// The ticket is nobody's.
+    Void,
+    /// The slot was freed in time, or all this is over.
+    Free,
+}
+
+pub(super) struct Slot<T> {
+    state: AtomicU64,
+    verdict: AtomicU64,
+    passed: AtomicU64,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+impl<T> Slot<T> {
+    /// Free for the ticket of this lap.
+    pub(super) fn new(lap: Lap, asymmetric: bool) -> Self {
+        let long_ago = lap.before().wrapping_sub(lap.step);
+        let verdict = if asymmetric { long_ago } else { lap.before() | verdict::FREE_KEPT };
+        Self {
+            state: AtomicU64::new(lap.at | state::FREE),
+            verdict: AtomicU64::new(verdict),
+            passed: AtomicU64::new(long_ago | passed::VOID),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// The slot holds the value of this lap: the next consumer of that ticket may read it.
+    #[inline]
+    pub(super) fn is_full(&self, lap: Lap) -> bool {
+        // Acquire: pairs with the Release in `put`, for the value.
+        self.state.load(Ordering::Acquire) == lap.at | state::FULL
+    }
+
+    /// Whether the slot is free for the ticket of this lap. Stays so until a producer has that ticket.
+    #[inline]
+    pub(super) fn free(&self, lap: Lap, asymmetric: bool) -> Free {
+        if asymmetric {
+            // Acquire: pairs with the Release in `release`: the old value was moved out.
+            if self.state.load(Ordering::Acquire) == lap.at | state::FREE {
+                // Against the heavy barrier in `pass`: either we see its question, or it sees FREE, which we saw.
+                light(true);
+                // Acquire: so that what the caller looks at next is not older.
+                if lap_of(self.verdict.load(Ordering::Acquire)) != lap.before() {
+                    return Free::Yes;
+                }
+            }
+        } else {
+            // Acquire: pairs with the Release in `release`.
+            if self.verdict.load(Ordering::Acquire) & !verdict::PUSH == lap.before() | verdict::FREE_KEPT {
+                return Free::Yes;
+            }
+        }
+        self.free_after_all(lap, asymmetric)
+    }
+
+    #[cold]
+    fn free_after_all(&self, lap: Lap, asymmetric: bool) -> Free {
+        loop {
+            // Acquire: as in `free`.
+            let said = self.state.load(Ordering::Acquire);
+            if asymmetric {
+                light(true);
+            }
+            let found = self.verdict.load(Ordering::Acquire);
+            let in_turn = lap_of(found) == lap.before();
+            let free = found & verdict::FREE;
+            if asymmetric && (said == lap.at | state::FREE || said == lap.at | state::FREE_UNUSED) {
+                let yes = if said & CODES == state::FREE { Free::Yes } else { Free::Counted };
+                if !in_turn || free == verdict::FREE_NONE || free == verdict::FREE_KEPT {
+                    return yes;
+                }
+                if free == verdict::FREE_ASKED {
+                    // Somebody asks and we know the answer.
+                    let kept = found & !verdict::FREE | verdict::FREE_KEPT;
+                    if self.decide(found, kept) {
+                        return yes;
+                    }
+                    continue;
+                }
+            }
+            if !asymmetric && in_turn && free == verdict::FREE_KEPT {
+                return Free::Yes;
+            }
+            if !asymmetric && in_turn && free == verdict::FREE_UNUSED {
+                return Free::Counted;
+            }
+            // Acquire: pairs with the Release in `give_back`.
+            let open = self.passed.load(Ordering::Acquire) == lap.before() | passed::OPEN;
+            return if open { Free::Counted } else { Free::No };
+        }
+    }
+
+    /// An exchange of the verdict.
+    fn decide(&self, from: u64, to: u64) -> bool {
+        // AcqRel: passes on to the others what made us decide, and shows us what they saw. Losing means that somebody
+        // else decided, and all is looked at again.
+        self.verdict.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Copies the item in and publishes it; false if the consumer has gone on: then the copy means nothing and the caller still
+    /// holds the slot.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the producers' ticket of this lap, for which the slot was free, and `item` points to a value that it
+    /// gives away on success.
+    #[inline]
+    pub(super) unsafe fn put(&self, item: *const T, lap: Lap, asymmetric: bool) -> bool {
+        // SAFETY: the slot was free and the ticket is the caller's alone; nobody reads before it is published below.
+        self.value.with_mut(|value| unsafe { ptr::copy_nonoverlapping(item, value.cast(), 1) });
+        if asymmetric {
+            // Release: publishes the value; pairs with `is_full`.
+            self.state.store(lap.at | state::FULL, Ordering::Release);
+            // Against the heavy barrier in `challenge`: either the consumer sees FULL or we see its question.
+            light(true);
+            // Relaxed: the barriers order it; the verdict carries no data for us.
+            lap_of(self.verdict.load(Ordering::Relaxed)) != lap.at || self.answer(lap)
+        } else {
+            self.put_by_exchange(lap)
+        }
+    }
+
+    /// What became of our push, when somebody may have asked.
+    #[cold]
+    fn answer(&self, lap: Lap) -> bool {
+        loop {
+            let found = self.verdict.load(Ordering::Acquire);
+            // A later lap: our consumer has taken the value and gone.
+            match found & verdict::PUSH {
+                _ if lap_of(found) != lap.at => return true,
+                verdict::PUSH_GONE => return false,
+                verdict::PUSH_ASKED => {
+                    if self.decide(found, found & !verdict::PUSH | verdict::PUSH_KEPT) {
+                        return true;
+                    }
+                }
+                _ => return true,
+            }
+        }
+    }
+
+    #[inline]
+    fn put_by_exchange(&self, lap: Lap) -> bool {
+        loop {
+            // Relaxed: only what is to be exchanged.
+            let found = self.state.load(Ordering::Relaxed);
+            if found == lap.at | state::GONE {
+                return false;
+            }
+            // Release: publishes the value; pairs with `is_full`. Losing means that a consumer has gone on, of this lap, or late
+            // of one before.
+            let full = lap.at | state::FULL;
+            if self.state.compare_exchange(found, full, Ordering::Release, Ordering::Relaxed).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Moves the value of a slot out that was seen full.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the consumers' ticket of the lap, and has seen the slot full or its push KEPT.
+    #[inline]
+    pub(super) unsafe fn read(&self) -> T {
+        // SAFETY: the value was published with Release and seen with Acquire; the ticket is ours alone.
+        self.value.with(|value| unsafe { (*value).assume_init_read() })
+    }
+
+    /// The holder frees the slot for the next lap; true if that is out of turn, which the caller then has to count.
+    /// `used` is false if the ticket of this lap is given back.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the slot, has the ticket of this lap, and there is no value.
+    #[inline]
+    pub(super) unsafe fn release(&self, lap: Lap, used: bool, asymmetric: bool) -> bool {
+        if asymmetric {
+            let code = if used { state::FREE } else { state::FREE_UNUSED };
+            // Release: pairs with `free`: the value was moved out.
+            self.state.store(lap.after() | code, Ordering::Release);
+            // Against the heavy barrier in `pass`.
+            light(true);
+            // Relaxed: the barriers order it.
+            if lap_of(self.verdict.load(Ordering::Relaxed)) != lap.at {
+                return !used;
+            }
+        }
+        self.release_after_all(lap, used, asymmetric)
+    }
+
+    fn release_after_all(&self, lap: Lap, used: bool, asymmetric: bool) -> bool {
+        loop {
+            let found = self.verdict.load(Ordering::Acquire);
+            let own = lap_of(found) == lap.at;
+            let free = found & verdict::FREE;
+            if own && free == verdict::FREE_VOID {
+                // SAFETY: the caller of `release` holds the slot, and it was passed over.
+                unsafe { self.give_back(lap) };
+                return true;
+            }
+            if asymmetric {
+                // A later lap: the slot was found free and is in use again.
+                if !own || free != verdict::FREE_ASKED {
+                    return !used;
+                }
+                if self.decide(found, found & !verdict::FREE | verdict::FREE_KEPT) {
+                    return !used;
+                }
+            } else {
+                let code = if used { verdict::FREE_KEPT } else { verdict::FREE_UNUSED };
+                // Its Release pairs with `free`: the value was moved out.
+                if self.decide(found, lap.at | code) {
+                    return !used;
+                }
+            }
+        }
+    }
+
+    /// The holder returns a slot that was passed over, for the first lap that was not.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the slot since this lap, and the ticket of the next one was made void.
+    #[cold]
+    pub(super) unsafe fn give_back(&self, lap: Lap) {
+        loop {
+            // Relaxed: only what is to be exchanged.
+            let found = self.passed.load(Ordering::Relaxed);
+            let last = if older(lap_of(found), lap.after()) { lap.after() } else { lap_of(found) };
+            // Release: pairs with `free`. Losing means that one more lap was passed over.
+            let open = last | passed::OPEN;
+            if self.passed.compare_exchange(found, open, Ordering::Release, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Makes the ticket of this lap nobody's, unless the slot becomes free for it in time.
+    ///
+    /// To be called for the ticket at the tail, when the slot was seen not to be free for it.
+    #[cold]
+    pub(super) fn pass(&self, lap: Lap, asymmetric: bool) -> Passed {
+        let before = lap.before();
+        loop {
+            // Acquire, both, and in this order: a lap is passed over in `passed` only after the first was in `verdict`.
+            let passed = self.passed.load(Ordering::Acquire);
+            let found = self.verdict.load(Ordering::Acquire);
+            if !older(lap_of(passed), lap.at) {
+                return Passed::Void;
+            }
+            if passed == before | passed::OPEN || older(before, lap_of(found)) {
+                return Passed::Free;
+            }
+            let in_turn = lap_of(found) == before;
+            let free = found & verdict::FREE;
+            if in_turn && free == verdict::FREE_VOID {
+                return Passed::Void;
+            }
+            if in_turn && (free == verdict::FREE_KEPT || free == verdict::FREE_UNUSED) {
+                return Passed::Free;
+            }
+            let second = found & !verdict::PUSH == before.wrapping_sub(lap.step) | verdict::FREE_VOID
+                && older(lap_of(passed), before);
+            if !in_turn && (second || passed == before | passed::VOID) {
+                // Held for laps. AcqRel and Relaxed: as in `decide`; the holder's exchange in `give_back` may win.
+                let void = lap.at | passed::VOID;
+                if self.passed.compare_exchange(passed, void, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    return Passed::Void;
+                }
+                continue;
+            }
+            let push = if in_turn { found & verdict::PUSH } else { 0 };
+            if !asymmetric {
+                if self.decide(found, before | push | verdict::FREE_VOID) {
+                    return Passed::Void;
+                }
+                continue;
+            }
+            let asked = before | push | verdict::FREE_ASKED;
+            if found != asked && !self.decide(found, asked) {
+                continue;
+            }
+            if !heavy() {
+                // The system broke its promise of barriers. Nothing can be passed over any more, so producers wait.
+                spin_loop();
+                return Passed::Free;
+            }
+            // Acquire: pairs with the Release in `release`.
+            let freed = !older(lap_of(self.state.load(Ordering::Acquire)), lap.at);
+            let code = if freed { verdict::FREE_KEPT } else { verdict::FREE_VOID };
+            if self.decide(asked, before | push | code) {
+                return if freed { Passed::Free } else { Passed::Void };
+            }
+        }
+    }
+
+    /// With the ticket of this lap given out, and the consumers' one not: whether it is a producer's, who is on its way.
+    /// False if the ticket is nobody's.
+    #[cold]
+    pub(super) fn is_claimed(&self, lap: Lap) -> bool {
+        // Acquire, both, and in this order: as in `pass`.
+        let passed = self.passed.load(Ordering::Acquire);
+        let found = self.verdict.load(Ordering::Acquire);
+        let said = self.state.load(Ordering::Acquire);
+        let by_now = |word| !older(lap_of(word), lap.at);
+        if older(lap.at, lap_of(said)) || older(lap.at, lap_of(found)) {
+            return false;
+        }
+        if by_now(passed) && passed & CODES == passed::OPEN {
+            return false;
+        }
+        let free = found & verdict::FREE;
+        if lap_of(found) == lap.at {
+            // Only a producer's ticket is judged; unless that has given it back since.
+            return free != verdict::FREE_KEPT && free != verdict::FREE_UNUSED;
+        }
+        !by_now(passed) && found & !verdict::PUSH != lap.before() | verdict::FREE_VOID
+    }
+
+    /// Takes the value if it is there by now, else leaves the slot to its producer, which will push elsewhere.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the consumers' ticket of this lap, and the producers' one was claimed.
+    #[cold]
+    pub(super) unsafe fn challenge(&self, lap: Lap, asymmetric: bool) -> Option<T> {
+        let full = if asymmetric { self.ask_producer(lap) } else { self.leave_by_exchange(lap) };
+        // SAFETY: the ticket is ours, and the value is there.
+        full.then(|| unsafe { self.read() })
+    }
+
+    fn ask_producer(&self, lap: Lap) -> bool {
+        loop {
+            let found = self.verdict.load(Ordering::Acquire);
+            if older(lap.at, lap_of(found)) {
+                // Given back, and in use again.
+                return false;
+            }
+            let rest = if lap_of(found) == lap.at { found } else { lap.at };
+            if self.decide(found, rest & !verdict::PUSH | verdict::PUSH_ASKED) {
+                break;
+            }
+        }
+        if !heavy() {
+            // The system broke its promise of barriers. Nothing can be abandoned any more, so we must wait.
+            while !self.is_full(lap) {
+                if older(lap.at, lap_of(self.state.load(Ordering::Acquire))) {
+                    return false;
+                }
+                spin_loop();
+            }
+            return true;
+        }
+        loop {
+            if self.is_full(lap) {
+                return true;
+            }
+            let found = self.verdict.load(Ordering::Acquire);
+            if lap_of(found) != lap.at {
+                return false;
+            }
+            if found & verdict::PUSH == verdict::PUSH_KEPT {
+                return true;
+            }
+            if self.decide(found, found & !verdict::PUSH | verdict::PUSH_GONE) {
+                return false;
+            }
+        }
+    }
+
+    fn leave_by_exchange(&self, lap: Lap) -> bool {
+        loop {
+            // Acquire: as in `is_full`.
+            let found = self.state.load(Ordering::Acquire);
+            if found == lap.at | state::FULL {
+                return true;
+            }
+            if older(lap.at, lap_of(found)) {
+                return false;
+            }
+            // Relaxed, both: GONE carries nothing. Losing means that the producer has spoken.
+            let gone = lap.at | state::GONE;
+            if self.state.compare_exchange(found, gone, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return false;
+            }
+        }
+    }
+
+    /// The holder of lap `held`, with the producers' ticket of `lap` as well, keeps the slot for that one; false if the
+    /// ticket was made void before.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the slot since lap `held`, and has moved the tail past the ticket of `lap`.
+    #[cold]
+    pub(super) unsafe fn keep(&self, held: Lap, lap: Lap) -> bool {
+        loop {
+            let passed = self.passed.load(Ordering::Acquire);
+            let found = self.verdict.load(Ordering::Acquire);
+            if !older(lap_of(passed), lap.at) {
+                return false;
+            }
+            let void = lap_of(found) == held.at && found & verdict::FREE == verdict::FREE_VOID;
+            if held.after() == lap.at {
+                if void {
+                    return false;
+                }
+                // Of this lap: a consumer waits for our push.
+                let own = if lap_of(found) == held.at { found } else { held.at };
+                if lap_of(found) == lap.at || self.decide(found, own & !verdict::FREE | verdict::FREE_KEPT) {
+                    return true;
+                }
+            } else {
+                // AcqRel and Relaxed: as in `decide`. Losing means that this lap was passed over as well.
+                let open = lap.before() | passed::OPEN;
+                if self.passed.compare_exchange(passed, open, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// As `put`, by somebody who does not share the slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is free, and `item` points to a value that the caller gives away.
+    pub(super) unsafe fn put_mut(&mut self, item: *const T, lap: Lap) {
+        // SAFETY: as above.
+        self.value.with_mut(|value| unsafe { ptr::copy_nonoverlapping(item, value.cast(), 1) });
+        self.state.with_mut(|state| *state = lap.at | state::FULL);
+    }
+}

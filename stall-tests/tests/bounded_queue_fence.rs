@@ -1,0 +1,8 @@
+//! A stopped thread stops nobody, with `Barrier::Fence`: the choice is the process's, so each has a binary of its own.
+
+#[path = "common/bounded.rs"]
+mod bounded;
+#[path = "common/freeze.rs"]
+mod freeze;
+
+const BARRIER: latchfree_stall::reclaim::Barrier = latchfree_stall::reclaim::Barrier::Fence;
