@@ -16,6 +16,10 @@ pub struct Args {
     #[arg(long)]
     pub quick: bool,
 
+    /// Every cell of every kind, for hours; best with --filter
+    #[arg(long, conflicts_with = "quick")]
+    pub all: bool,
+
     /// Only cells whose name, kind/workload/value/threads, contains this text or matches this regex
     #[arg(long, value_name = "TEXT|REGEX", value_parser = filter)]
     pub filter: Option<Regex>,
