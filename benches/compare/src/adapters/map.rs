@@ -30,6 +30,14 @@ pub trait Map<K: Key>: Send + Sync + 'static {
     fn handle(&self) -> Self::Handle<'_>;
 }
 
+/// Handles behind a pointer, for what is not timed or has a clock around each operation anyway: such code
+/// is compiled once for all maps.
+pub type Handles<'a, K> = dyn Fn() -> Box<dyn Handle<K> + 'a> + Sync + 'a;
+
+pub fn handles<'a, M: Map<K>, K: Key>(map: &'a M) -> impl Fn() -> Box<dyn Handle<K> + 'a> + Sync + 'a {
+    move || Box::new(map.handle())
+}
+
 /// What the baselines are behind.
 pub trait Lock<T>: Send + Sync + 'static {
     fn new(inner: T) -> Self;

@@ -14,7 +14,7 @@ use crate::adapters::hash::{
 };
 use crate::adapters::map::{Handle, Map, Unshared};
 use crate::keys::{Hasher, Key, Numbers, Spread, U64, generator};
-use crate::measure::{self, Done, Pass, Sample, clocked};
+use crate::measure::{self, Clock, Done, Pass, Sample, clocked};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
 use crate::stats;
 
@@ -272,39 +272,47 @@ where
         |id| (id == 0) == walker,
         |id, clock| {
             let mut map = filled.map.handle();
-            let mut numbers = Numbers::new(Spread::Uniform, 0, 2 * WALKED, id);
-            let mut latency = clock_writes.then(stats::histogram);
-            let mut key = K::MIN;
+            if id > 0 {
+                return write_on(&mut map, id, clock, clock_writes);
+            }
             let mut ops = 0;
             while !clock.stopped() {
                 map.refresh();
-                if id == 0 {
-                    map.visit(|value| {
-                        black_box(value);
-                        ops += 1;
-                    });
-                    continue;
-                }
-                for i in 0..STRIDE {
-                    let number = numbers.draw();
-                    key.scatter(number);
-                    let mut write = || {
-                        if i % 2 == 0 {
-                            map.insert(key.clone(), number);
-                        } else {
-                            map.remove(&key);
-                        }
-                    };
-                    match &mut latency {
-                        Some(latency) => clocked(latency, write),
-                        None => write(),
-                    }
-                }
-                ops += STRIDE;
+                map.visit(|value| {
+                    black_box(value);
+                    ops += 1;
+                });
             }
-            Done { ops, latency: latency.filter(|_| id > 0) }
+            Done::ops(ops)
         },
     )
+}
+
+fn write_on<K: Key>(map: &mut dyn Handle<K>, id: usize, clock: &Clock, clock_each: bool) -> Done {
+    let mut numbers = Numbers::new(Spread::Uniform, 0, 2 * WALKED, id);
+    let mut latency = clock_each.then(stats::histogram);
+    let mut key = K::MIN;
+    let mut ops = 0;
+    while !clock.stopped() {
+        map.refresh();
+        for i in 0..STRIDE {
+            let number = numbers.draw();
+            key.scatter(number);
+            let mut write = || {
+                if i % 2 == 0 {
+                    map.insert(key.clone(), number);
+                } else {
+                    map.remove(&key);
+                }
+            };
+            match &mut latency {
+                Some(latency) => clocked(latency, write),
+                None => write(),
+            }
+        }
+        ops += STRIDE;
+    }
+    Done { ops, latency }
 }
 
 /// A thread's keys in a mix: those between `oldest` and `newest` are in the map.
@@ -325,7 +333,7 @@ impl<M: Map<K>, K: Key> Mixing<M, K> {
         let map = M::new(Mix::CAPACITY as usize);
         let newest = Mix::CAPACITY * mix.prefill / 100 / threads as u64;
         for id in 0..threads {
-            map::fill(&mut map.handle(), (0..newest).map(|at| Self::number(id, at)));
+            map::fill(&mut map.handle(), Self::number(id, 0)..Self::number(id, newest));
         }
         let windows = (0..threads).map(|_| Mutex::new(Window { oldest: 0, newest })).collect();
         Mixing { map, windows, keys: std::marker::PhantomData }

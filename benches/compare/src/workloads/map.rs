@@ -3,15 +3,18 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::iter::StepBy;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus as Generator;
 
-use crate::adapters::map::{Handle, Map};
+use crate::adapters::map::{Handle, Handles, Map, handles};
 use crate::alloc::Counter;
 use crate::keys::{Key, Numbers, Spread, TEXT, U64, generator};
 use crate::measure::{self, Done, Memory, Pass, Sample, clocked};
@@ -72,13 +75,15 @@ impl<D> Workload<D> {
         let memory = self.unit.starts_with("bytes");
         let usual = if value == U64 { self.words } else { self.texts };
         let most = scope.threads.iter().copied().max().unwrap_or(1);
+        // All that a quick run has.
+        let few = scope.threads.iter().copied().filter(|&threads| threads <= 2).max();
         let wanted = |threads: usize| {
             if memory {
                 threads == 1
             } else if scope.all {
                 threads >= fewest
             } else {
-                usual.has(threads, most) && (!scope.quick || threads <= 2)
+                usual.has(threads, most) && (!scope.quick || Some(threads) == few)
             }
         };
         let cell = |threads: usize| Cell {
@@ -150,18 +155,18 @@ pub struct Filled<M, K> {
 
 /// One filled map for all cells of its size; those that write get the one that others wrote to.
 pub fn filled<M: Map<K>, K: Key>(entries: u64, writes: bool) -> Arc<Filled<M, K>> {
-    let fill = || {
+    let new = || {
         let map = M::new(0);
         fill(&mut map.handle(), 0..entries);
         Filled { map, written: AtomicBool::new(false), keys: PhantomData }
     };
     let filled =
-        shelved(("numbers", entries), |kept: &Filled<M, K>| writes || !kept.written.load(Relaxed), fill);
+        shelved(("numbers", entries), |kept: &Filled<M, K>| writes || !kept.written.load(Relaxed), new);
     filled.written.fetch_or(writes, Relaxed);
     filled
 }
 
-pub fn fill<K: Key>(map: &mut impl Handle<K>, numbers: impl Iterator<Item = u64>) {
+pub fn fill<K: Key>(map: &mut dyn Handle<K>, numbers: Range<u64>) {
     for number in numbers {
         map.insert(K::scattered(number), number);
     }
@@ -209,109 +214,199 @@ impl Points {
     }
 
     pub fn run<M: Map<K>, K: Key>(&self, threads: usize, pass: Pass) -> Sample {
+        let filled = filled::<M, K>(self.entries, self.reads < 100);
         match pass {
-            Pass::Time(budget) => self.timed::<M, K, false>(threads, budget),
-            Pass::Latency(budget) => self.timed::<M, K, true>(threads, budget),
+            Pass::Time(budget) => self.timed(|| filled.map.handle(), threads, budget),
+            Pass::Latency(budget) => self.clocked(&handles(&filled.map), threads, budget),
             Pass::Memory => Sample::default(),
         }
     }
 
-    fn timed<M: Map<K>, K: Key, const CLOCKED: bool>(&self, threads: usize, budget: Duration) -> Sample {
-        let filled = filled::<M, K>(self.entries, self.reads < 100);
-        let reads = self.reads;
+    fn timed<K: Key, H: Handle<K>>(
+        &self,
+        handle: impl Fn() -> H + Sync,
+        threads: usize,
+        budget: Duration,
+    ) -> Sample {
         measure::timed(
             threads,
             budget,
             |_| true,
             |id, clock| {
-                let mut map = filled.map.handle();
-                let mut numbers = self.numbers(id);
-                let mut dice = generator(threads + id);
+                let mut map = handle();
+                let mut asks = self.asks(threads, id);
                 let mut key = K::MIN;
-                let mut latency = CLOCKED.then(stats::histogram);
                 let mut ops = 0;
                 while !clock.stopped() {
                     map.refresh();
                     for _ in 0..STRIDE {
-                        let number = numbers.draw();
-                        key.scatter(number);
-                        // Twice the percentage, so that odd and even share what is left.
-                        let die = if reads == 100 { 0 } else { dice.random_range(0..200) };
-                        let mut operation = || {
-                            if die < 2 * reads {
-                                black_box(map.get(&key));
-                            } else if die % 2 == 0 {
-                                map.insert(key.clone(), number);
-                            } else {
-                                black_box(map.remove(&key));
-                            }
-                        };
-                        match &mut latency {
-                            Some(latency) if CLOCKED => clocked(latency, operation),
-                            _ => operation(),
-                        }
+                        asks.next(&mut key, &mut map);
                     }
                     ops += STRIDE;
                 }
-                Done { ops, latency }
+                Done::ops(ops)
             },
         )
+    }
+
+    fn clocked<'a, K: Key>(&self, handle: &Handles<'a, K>, threads: usize, budget: Duration) -> Sample {
+        measure::timed(
+            threads,
+            budget,
+            |_| true,
+            |id, clock| {
+                let mut map = handle();
+                let mut asks = self.asks(threads, id);
+                let mut key = K::MIN;
+                let mut latency = stats::histogram();
+                let mut ops = 0;
+                while !clock.stopped() {
+                    map.refresh();
+                    for _ in 0..STRIDE {
+                        // The making of the key is in the figure, as it is in the other pass.
+                        clocked(&mut latency, || asks.next(&mut key, &mut *map));
+                    }
+                    ops += STRIDE;
+                }
+                Done { ops, latency: Some(latency) }
+            },
+        )
+    }
+
+    fn asks(&self, threads: usize, thread: usize) -> Asks {
+        Asks { numbers: self.numbers(thread), dice: generator(threads + thread), reads: self.reads }
+    }
+}
+
+/// What one thread asks for.
+struct Asks {
+    numbers: Numbers,
+    dice: Generator,
+    reads: u64,
+}
+
+impl Asks {
+    #[inline(always)]
+    fn next<K: Key>(&mut self, key: &mut K, map: &mut (impl Handle<K> + ?Sized)) {
+        let number = self.numbers.draw();
+        key.scatter(number);
+        // Twice the percentage, so that odd and even share what is left.
+        let die = if self.reads == 100 { 0 } else { self.dice.random_range(0..200) };
+        if die < 2 * self.reads {
+            black_box(map.get(key));
+        } else if die % 2 == 0 {
+            map.insert(key.clone(), number);
+        } else {
+            black_box(map.remove(key));
+        }
     }
 }
 
 /// From empty to so many entries, all threads together; once a run, however long that takes.
 pub fn grow<M: Map<K>, K: Key>(entries: u64, ascending: bool, threads: usize, pass: Pass) -> Sample {
-    let (budget, clock) = match pass {
-        Pass::Time(budget) => (budget, false),
-        Pass::Latency(budget) => (budget, true),
-        Pass::Memory => return Sample::default(),
-    };
-    let entries = if clock && entries == GROWN { 4 * GROWN } else { entries };
     let map = M::new(0);
+    let key = if ascending { K::ascending } else { K::scattered };
+    let share = |id: usize, entries: u64| (id as u64..entries).step_by(threads);
+    match pass {
+        Pass::Time(budget) => measure::timed(
+            threads,
+            budget,
+            |_| true,
+            |id, _| {
+                let mut map = map.handle();
+                let mut ops = 0;
+                for number in share(id, entries) {
+                    map.insert(key(number), number);
+                    ops += 1;
+                    if ops % STRIDE == 0 {
+                        map.refresh();
+                    }
+                }
+                Done::ops(ops)
+            },
+        ),
+        Pass::Latency(budget) => {
+            let entries = if entries == GROWN { 4 * GROWN } else { entries };
+            grow_clocked(&handles(&map), key, &|id| share(id, entries), threads, budget)
+        }
+        Pass::Memory => Sample::default(),
+    }
+}
+
+fn grow_clocked<'a, K: Key>(
+    handle: &Handles<'a, K>,
+    key: fn(u64) -> K,
+    share: &(dyn Fn(usize) -> StepBy<Range<u64>> + Sync),
+    threads: usize,
+    budget: Duration,
+) -> Sample {
     measure::timed(
         threads,
         budget,
         |_| true,
         |id, _| {
-            let mut map = map.handle();
-            let mut latency = clock.then(stats::histogram);
-            let mut ops = 0;
-            for number in (id as u64..entries).step_by(threads) {
-                let key = if ascending { K::ascending(number) } else { K::scattered(number) };
-                match &mut latency {
-                    Some(latency) => clocked(latency, || map.insert(key, number)),
-                    None => map.insert(key, number),
-                }
-                ops += 1;
-                if ops % STRIDE == 0 {
+            let mut map = handle();
+            let mut latency = stats::histogram();
+            for number in share(id) {
+                let key = key(number);
+                clocked(&mut latency, || map.insert(key, number));
+                if latency.len() % STRIDE == 0 {
                     map.refresh();
                 }
             }
-            Done { ops, latency }
+            Done { ops: latency.len(), latency: Some(latency) }
         },
     )
 }
 
 /// New keys in, the oldest out: the size stays, and no key ever comes back.
 pub fn churn<M: Map<K>, K: Key>(threads: usize, pass: Pass) -> Sample {
-    let (budget, clock) = match pass {
-        Pass::Time(budget) => (budget, false),
-        Pass::Latency(budget) => (budget, true),
-        Pass::Memory => return Sample::default(),
-    };
     let share = CHURNING / threads as u64;
     let first = |id: usize| (id as u64) << 40;
     let map = M::new(0);
     for id in 0..threads {
         fill(&mut map.handle(), first(id)..first(id) + share);
     }
+    match pass {
+        Pass::Time(budget) => measure::timed(
+            threads,
+            budget,
+            |_| true,
+            |id, stop| {
+                let mut map = map.handle();
+                let mut oldest = first(id);
+                let mut old = K::MIN;
+                while !stop.stopped() {
+                    map.refresh();
+                    for _ in 0..STRIDE / 2 {
+                        map.insert(K::scattered(oldest + share), oldest);
+                        old.scatter(oldest);
+                        black_box(map.remove(&old));
+                        oldest += 1;
+                    }
+                }
+                Done::ops(2 * (oldest - first(id)))
+            },
+        ),
+        Pass::Latency(budget) => churn_clocked(&handles(&map), &first, share, threads, budget),
+        Pass::Memory => Sample::default(),
+    }
+}
+
+fn churn_clocked<'a, K: Key>(
+    handle: &Handles<'a, K>,
+    first: &(dyn Fn(usize) -> u64 + Sync),
+    share: u64,
+    threads: usize,
+    budget: Duration,
+) -> Sample {
     measure::timed(
         threads,
         budget,
         |_| true,
         |id, stop| {
-            let mut map = map.handle();
-            let mut latency = clock.then(stats::histogram);
+            let mut map = handle();
+            let mut latency = stats::histogram();
             let mut oldest = first(id);
             let mut old = K::MIN;
             while !stop.stopped() {
@@ -319,62 +414,77 @@ pub fn churn<M: Map<K>, K: Key>(threads: usize, pass: Pass) -> Sample {
                 for _ in 0..STRIDE / 2 {
                     let new = K::scattered(oldest + share);
                     old.scatter(oldest);
-                    match &mut latency {
-                        Some(latency) => {
-                            clocked(latency, || map.insert(new, oldest));
-                            clocked(latency, || map.remove(&old));
-                        }
-                        None => {
-                            map.insert(new, oldest);
-                            black_box(map.remove(&old));
-                        }
-                    }
+                    clocked(&mut latency, || map.insert(new, oldest));
+                    clocked(&mut latency, || map.remove(&old));
                     oldest += 1;
                 }
             }
-            Done { ops: 2 * (oldest - first(id)), latency }
+            Done { ops: latency.len(), latency: Some(latency) }
         },
     )
 }
 
+/// Entries of the memory pass.
+const ENTRIES: u64 = 1 << 19;
+
 /// Bytes per entry over a doubling of the size, since capacities come in steps; what is kept when all
 /// is removed; and the peak of two threads that insert and remove.
 pub fn memory<M: Map<K>, K: Key>() -> Sample {
-    const ENTRIES: u64 = 1 << 19;
-    const STEP: u64 = ENTRIES / 16;
     let counter = Counter::start();
     let map = M::new(0);
-    let mut per_entry = Vec::new();
-    let (peak, drained);
-    {
-        let mut handle = map.handle();
-        for step in 0..16 {
-            fill(&mut handle, step * STEP..(step + 1) * STEP);
-            handle.refresh();
-            if step >= 8 {
-                per_entry.push(counter.live() as f64 / ((step + 1) * STEP) as f64);
-            }
-        }
-        for number in 0..ENTRIES {
-            handle.remove(&K::scattered(number));
-            if number % STRIDE == 0 {
-                handle.refresh();
-            }
-        }
-        drained = counter.live();
-        peak = counter.peak();
-    }
+    let per_entry = fill_counting(&mut map.handle(), &counter);
+    empty(&mut map.handle());
+    let (peak, drained) = (counter.peak(), counter.live());
     drop(map);
 
     let map = M::new(0);
     // What a reclaimer still holds of the first map is not the second one's.
     let base = counter.live();
     counter.reset_peak();
+    in_and_out(&handles(&map));
+    let churn = counter.peak() - base;
+    Sample {
+        ns_per_op: f64::NAN,
+        memory: Some(Memory {
+            bytes_per_element: per_entry,
+            elements: ENTRIES,
+            peak_bytes: peak as i64,
+            drained_bytes: drained as i64,
+            churn_peak_bytes: churn.max(0) as i64,
+        }),
+        ..Sample::default()
+    }
+}
+
+/// Fills; the mean over the second half of the way.
+fn fill_counting<K: Key>(map: &mut dyn Handle<K>, counter: &Counter) -> f64 {
+    let step = ENTRIES / 16;
+    let mut per_entry = Vec::new();
+    for from in (0..ENTRIES).step_by(step as usize) {
+        fill(map, from..from + step);
+        map.refresh();
+        if from >= ENTRIES / 2 {
+            per_entry.push(counter.live() as f64 / (from + step) as f64);
+        }
+    }
+    per_entry.iter().sum::<f64>() / per_entry.len() as f64
+}
+
+fn empty<K: Key>(map: &mut dyn Handle<K>) {
+    for number in 0..ENTRIES {
+        map.remove(&K::scattered(number));
+        if number % STRIDE == 0 {
+            map.refresh();
+        }
+    }
+}
+
+/// Two threads, one key each at a time.
+fn in_and_out<'a, K: Key>(handle: &Handles<'a, K>) {
     thread::scope(|scope| {
         for id in 0..2 {
-            let map = &map;
             scope.spawn(move || {
-                let mut map = map.handle();
+                let mut map = handle();
                 for number in 0..100_000 {
                     let key = K::scattered(number << 1 | id);
                     map.insert(key.clone(), number);
@@ -386,16 +496,4 @@ pub fn memory<M: Map<K>, K: Key>() -> Sample {
             });
         }
     });
-    let churn = counter.peak() - base;
-    Sample {
-        ns_per_op: f64::NAN,
-        memory: Some(Memory {
-            bytes_per_element: per_entry.iter().sum::<f64>() / per_entry.len() as f64,
-            elements: ENTRIES,
-            peak_bytes: peak as i64,
-            drained_bytes: drained as i64,
-            churn_peak_bytes: churn.max(0) as i64,
-        }),
-        ..Sample::default()
-    }
 }
