@@ -12,9 +12,13 @@ use regex::{Regex, RegexBuilder};
 #[derive(Debug, Parser)]
 #[command(name = "compare", version = None)]
 pub struct Args {
-    /// About a minute: fewer cells and rounds, u64 only
+    /// About two minutes: fewer cells and rounds, u64 only
     #[arg(long)]
     pub quick: bool,
+
+    /// Every cell of every kind, for hours; best with --filter
+    #[arg(long, conflicts_with = "quick")]
+    pub all: bool,
 
     /// Only cells whose name, kind/workload/value/threads, contains this text or matches this regex
     #[arg(long, value_name = "TEXT|REGEX", value_parser = filter)]

@@ -6,6 +6,7 @@ mod adapters;
 mod alloc;
 mod cli;
 mod env;
+mod keys;
 mod measure;
 mod plan;
 mod probe;
@@ -30,9 +31,9 @@ use crate::report::{files, html, targets, terminal};
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
-/// What a run aims at, in clock time; drains and warm-ups come on top.
-const AIM: Duration = Duration::from_secs(170);
-const QUICK_AIM: Duration = Duration::from_secs(40);
+/// What a run aims at, in clock time; drains, warm-ups and the filling of maps come on top.
+const AIM: Duration = Duration::from_secs(300);
+const QUICK_AIM: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     match compare(&Args::parse()) {
@@ -53,7 +54,7 @@ fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut threads = args.threads.clone().unwrap_or_else(|| plan::default_threads(env::cores(), args.quick));
     threads.sort_unstable();
     threads.dedup();
-    let scope = Scope { quick: args.quick, threads };
+    let scope = Scope { quick: args.quick, all: args.all, threads };
     let aim = if args.quick { QUICK_AIM } else { AIM };
     let plan = Plan::new(&scope, args.filter.as_ref(), args.rounds(), aim);
     if plan.is_empty() {

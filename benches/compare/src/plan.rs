@@ -61,11 +61,18 @@ pub struct Kind {
 /// What the user's options leave to be measured.
 pub struct Scope {
     pub quick: bool,
+    /// Also the cells that a usual run leaves out for their time.
+    pub all: bool,
     pub threads: Vec<usize>,
 }
 
 pub fn kinds() -> Vec<Kind> {
-    vec![crate::workloads::queue::kind(), crate::workloads::pin::kind()]
+    vec![
+        crate::workloads::queue::kind(),
+        crate::workloads::hash::kind(),
+        crate::workloads::ordered::kind(),
+        crate::workloads::pin::kind(),
+    ]
 }
 
 /// Thread numbers from one to four times the cores; with many cores not every power of two.
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_filters_select() {
-        let scope = Scope { quick: false, threads: vec![1, 2, 4, 8] };
+        let scope = Scope { quick: false, all: true, threads: vec![1, 2, 4, 8] };
         let aim = Duration::from_secs(200);
         let plan = Plan::new(&scope, None, 9, aim);
         let mut ids: Vec<String> = plan.parts.iter().flat_map(|p| p.cells.iter().map(Cell::id)).collect();

@@ -15,7 +15,7 @@ pub fn elsewhere(cell: &Cell, row: &Row) -> Option<Memory> {
 
 /// What that process does.
 pub fn here(cell: &str, row: &str) -> Option<Memory> {
-    let scope = Scope { quick: false, threads: vec![1] };
+    let scope = Scope { quick: false, all: true, threads: vec![1] };
     plan::kinds().into_iter().find_map(|kind| {
         let cell = (kind.cells)(&scope).into_iter().find(|c| c.id() == cell)?;
         let row = kind.rows.iter().find(|r| r.name == row)?;

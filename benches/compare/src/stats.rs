@@ -45,6 +45,7 @@ pub struct Latency {
     pub p99: u64,
     pub p99_9: u64,
     pub p99_99: u64,
+    pub p99_999: u64,
     pub max: u64,
 }
 
@@ -56,6 +57,7 @@ impl Latency {
             p99: histogram.value_at_quantile(0.99),
             p99_9: histogram.value_at_quantile(0.999),
             p99_99: histogram.value_at_quantile(0.9999),
+            p99_999: histogram.value_at_quantile(0.99999),
             max: histogram.max(),
         }
     }

@@ -1,4 +1,7 @@
 //! One file per kind of structure: what a contestant must do, and every contestant doing it.
 
+pub mod hash;
+pub mod map;
+pub mod ordered;
 pub mod pin;
 pub mod queue;

@@ -91,9 +91,9 @@ impl CellReport {
         self.row(self.best_peer?)
     }
 
-    /// Our rows, the default first: the verdicts are on it, not on the better of the two.
-    pub fn ours(&self) -> Option<&RowReport> {
-        self.rows.iter().filter(|row| row.role == Role::Ours).min_by_key(|row| row.name.contains('('))
+    /// Our rows with a verdict: one a structure, and not the variants that are named with a bracket.
+    pub fn candidates(&self) -> impl Iterator<Item = &RowReport> {
+        self.rows.iter().filter(|row| row.role == Role::Ours && !row.name.contains('('))
     }
 }
 
@@ -179,7 +179,7 @@ pub mod tests {
         ];
         let cell = cell("pairs", 2, rows);
         assert_eq!(cell.best_peer, Some("fast"));
-        assert_eq!(cell.ours().unwrap().speed, Some(1.5));
+        assert_eq!(cell.candidates().next().unwrap().speed, Some(1.5));
         assert_eq!(cell.row("slow").unwrap().speed, Some(30.0 / 90.0));
         assert_eq!(cell.rows[0].name, "limit");
     }

@@ -8,7 +8,7 @@ pub fn json(report: &Report) -> String {
 
 const COLUMNS: &str = "kind,workload,value,threads,label,row,role,best_peer,unit,cost,cost_min,cost_max,\
 speed_vs_best_peer,cpu_ns,unfairness,latency_p50_ns,latency_p99_ns,latency_p99_9_ns,latency_p99_99_ns,\
-latency_max_ns,bytes_per_element,peak_bytes,drained_bytes,churn_peak_bytes";
+latency_p99_999_ns,latency_max_ns,bytes_per_element,peak_bytes,drained_bytes,churn_peak_bytes";
 
 /// One line a row and cell; the machine as comment lines before them.
 pub fn csv(report: &Report) -> String {
@@ -47,6 +47,7 @@ fn line(cell: &CellReport, row: &RowReport) -> String {
             latency.map(|l| l.p99),
             latency.map(|l| l.p99_9),
             latency.map(|l| l.p99_99),
+            latency.map(|l| l.p99_999),
             latency.map(|l| l.max),
         ]
         .map(|x| x.map_or_else(String::new, |x| x.to_string())),

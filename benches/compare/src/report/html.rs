@@ -86,20 +86,23 @@ fn coloured(speed: f64) -> String {
 }
 
 fn wins(report: &Report) -> String {
-    let mut html = "<section><h2>Who wins by how much</h2>\n<div class=\"scroll\"><table><tr><th>cell</th><th>unit</th>\
+    let mut html = "<section><h2>Who wins by how much</h2>\n<div class=\"scroll\"><table><tr><th>cell</th><th>of</th><th>unit</th>\
                     <th class=\"n\">ours</th><th class=\"n\">best peer</th><th>is</th><th>speed, ours to best peer</th></tr>\n"
         .to_owned();
     for cell in &report.cells {
-        let (Some(ours), Some(best)) = (cell.ours(), cell.best_peer_row()) else { continue };
-        html += &format!(
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td>{}</tr>\n",
-            escape(&cell.id),
-            cell.unit,
-            ours.cost.map_or_else(|| "-".into(), short),
-            best.cost.map_or_else(|| "-".into(), short),
-            escape(best.name),
-            ours.speed.map_or_else(|| "<td>-</td>".into(), coloured)
-        );
+        let Some(best) = cell.best_peer_row() else { continue };
+        for ours in cell.candidates() {
+            html += &format!(
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td>{}</tr>\n",
+                escape(&cell.id),
+                escape(ours.name.trim_start_matches("latchfree::")),
+                cell.unit,
+                ours.cost.map_or_else(|| "-".into(), short),
+                best.cost.map_or_else(|| "-".into(), short),
+                escape(best.name),
+                ours.speed.map_or_else(|| "<td>-</td>".into(), coloured)
+            );
+        }
     }
     html + "</table></div></section>\n"
 }
@@ -141,7 +144,7 @@ fn figure(cell: &CellReport) -> Result<String, Box<dyn std::error::Error>> {
 /// A column of the table below a plot; left out where no row has a value.
 type Column = (&'static str, fn(&RowReport) -> Option<String>);
 
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     ("median", |r| r.cost.map(short)),
     ("least", |r| Some(short(r.range.0))),
     ("most", |r| Some(short(r.range.1))),
@@ -151,6 +154,7 @@ const COLUMNS: [Column; 13] = [
     ("p99", |r| r.latency.as_ref().map(|l| duration(l.p99))),
     ("p99.9", |r| r.latency.as_ref().map(|l| duration(l.p99_9))),
     ("p99.99", |r| r.latency.as_ref().map(|l| duration(l.p99_99))),
+    ("p99.999", |r| r.latency.as_ref().map(|l| duration(l.p99_999))),
     ("max", |r| r.latency.as_ref().map(|l| duration(l.max))),
     ("peak", |r| r.memory.as_ref().map(|m| bytes(m.peak_bytes))),
     ("kept when drained", |r| r.memory.as_ref().map(|m| bytes(m.drained_bytes))),

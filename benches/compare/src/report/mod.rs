@@ -3,6 +3,7 @@
 pub mod data;
 pub mod files;
 pub mod html;
+pub mod map_targets;
 pub mod plot;
 pub mod targets;
 pub mod terminal;

@@ -48,7 +48,7 @@ pub fn bars(cell: &CellReport, width: i32) -> Result<String, Failure> {
     let height = frame.row * rows.len() as i32 + 8;
     let most = rows.iter().filter_map(|row| row.cost).fold(0.0, f64::max);
     let best = cell.best_peer_row().and_then(|row| row.cost).unwrap_or(most);
-    let ours = cell.ours().and_then(|row| row.cost).unwrap_or(0.0);
+    let ours = cell.candidates().filter_map(|row| row.cost).fold(0.0, f64::max);
     // Never cut our own bar: a loss has its full length.
     let scale = most.min((best * CUT).max(ours)).max(f64::MIN_POSITIVE);
 

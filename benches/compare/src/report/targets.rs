@@ -18,11 +18,11 @@ pub struct Target {
 }
 
 impl Target {
-    fn at_least(what: String, measured: f64, bound: f64) -> Self {
+    pub fn at_least(what: String, measured: f64, bound: f64) -> Self {
         Target { what, measured, bound, at_least: true, met: measured >= bound }
     }
 
-    fn at_most(what: String, measured: f64, bound: f64) -> Self {
+    pub fn at_most(what: String, measured: f64, bound: f64) -> Self {
         Target { what, measured, bound, at_least: false, met: measured <= bound }
     }
 
@@ -77,6 +77,7 @@ pub fn check(cells: &[CellReport]) -> Vec<Target> {
             ));
         }
     }
+    targets.extend(super::map_targets::check(cells));
     targets
 }
 

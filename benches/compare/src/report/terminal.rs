@@ -52,7 +52,7 @@ pub fn cell(cell: &CellReport) -> String {
             header.push("unfairness");
         }
         if latency {
-            header.extend(["p50", "p99", "p99.9", "p99.99", "max"]);
+            header.extend(["p50", "p99", "p99.9", "p99.99", "p99.999", "max"]);
         }
     }
     let mut table = table(&header);
@@ -68,7 +68,7 @@ pub fn cell(cell: &CellReport) -> String {
                 fields.push(or_dash(row.unfairness, |u| format!("{u:.1}")));
             }
             if let Some(l) = &row.latency {
-                fields.extend([l.p50, l.p99, l.p99_9, l.p99_99, l.max].map(duration));
+                fields.extend([l.p50, l.p99, l.p99_9, l.p99_99, l.p99_999, l.max].map(duration));
             }
         }
         let bold = row.role == Role::Ours;
@@ -83,17 +83,20 @@ pub fn cell(cell: &CellReport) -> String {
 
 /// Who wins by how much, one line a cell, and the project's targets.
 pub fn summary(report: &Report) -> String {
-    let mut wins = table(&["cell", "unit", "ours", "best peer", "is", "speed, ours to best peer"]);
+    let mut wins = table(&["cell", "of", "unit", "ours", "best peer", "is", "speed, ours to best peer"]);
     for cell in &report.cells {
-        let (Some(ours), Some(best)) = (cell.ours(), cell.best_peer_row()) else { continue };
-        wins.add_row([
-            cell.id.clone(),
-            cell.unit.into(),
-            or_dash(ours.cost, short),
-            or_dash(best.cost, short),
-            best.name.into(),
-            or_dash(ours.speed, verdict),
-        ]);
+        let Some(best) = cell.best_peer_row() else { continue };
+        for ours in cell.candidates() {
+            wins.add_row([
+                cell.id.clone(),
+                ours.name.trim_start_matches("latchfree::").into(),
+                cell.unit.into(),
+                or_dash(ours.cost, short),
+                or_dash(best.cost, short),
+                best.name.into(),
+                or_dash(ours.speed, verdict),
+            ]);
+        }
     }
     let mut targets = table(&["target", "measured", "bound", ""]);
     for target in &report.targets {

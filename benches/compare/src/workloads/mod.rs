@@ -1,4 +1,7 @@
 //! One file per kind of structure: what is done to the contestants, and who they are.
 
+pub mod hash;
+pub mod map;
+pub mod ordered;
 pub mod pin;
 pub mod queue;
