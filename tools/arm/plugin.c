@@ -158,7 +158,7 @@ static uint64_t first, last;       /* of all operations of the last team that ha
 static uint64_t fastest, slowest;  /* thread of it */
 static uint64_t random_state = 1;
 
-enum { INSN = 5, ATOMIC = 100, DMB = 200, ISB = 300, SYSCALL = 3000, TRANSFER = 1200, QUANTUM = 200, TENTHS_PER_NS = 30 };
+enum { INSN = 5, ATOMIC = 100, DMB = 200, ISB = 300, SYSCALL = 3000, TRANSFER = 1200, QUANTUM = 600, TENTHS_PER_NS = 30 };
 
 static uint64_t random_below(uint64_t bound) { /* xorshift64 */
     random_state ^= random_state << 13;
