@@ -1,6 +1,7 @@
 //! What the numbers were measured on. No host or user names: reports are made to be shared.
 
 use std::fs;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ pub struct Machine {
     pub cores: usize,
     pub memory: String,
     pub target: String,
+    /// What decides how atomics are compiled: whether the processor has it, and whether this program was built for it.
+    pub features: String,
     pub os: String,
     pub kernel: String,
     pub rustc: String,
@@ -24,13 +27,19 @@ pub struct Machine {
 impl Machine {
     pub fn here() -> Self {
         Machine {
-            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into()),
+            cpu: cpu(),
             cores: cores(),
-            memory: field("/proc/meminfo", "MemTotal").unwrap_or_else(unknown),
+            memory: field("/proc/meminfo", "MemTotal")
+                .or_else(|| sysctl("hw.memsize"))
+                .unwrap_or_else(unknown),
             target: env!("COMPARE_TARGET").into(),
+            features: features(),
             os: std::env::consts::OS.into(),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-                .map_or_else(|_| unknown(), |release| release.trim().into()),
+                .ok()
+                .map(|release| release.trim().into())
+                .or_else(|| sysctl("kern.osrelease"))
+                .unwrap_or_else(unknown),
             rustc: env!("COMPARE_RUSTC").into(),
             commit: env!("COMPARE_COMMIT").into(),
             allocator: crate::alloc::NAME.into(),
@@ -40,12 +49,13 @@ impl Machine {
     }
 
     /// Names and values, for the heads of reports.
-    pub fn lines(&self) -> [(&'static str, String); 10] {
+    pub fn lines(&self) -> [(&'static str, String); 11] {
         [
             ("CPU", self.cpu.clone()),
             ("cores", self.cores.to_string()),
             ("memory", self.memory.clone()),
             ("target", self.target.clone()),
+            ("features", self.features.clone()),
             ("kernel", format!("{} {}", self.os, self.kernel)),
             ("rustc", self.rustc.clone()),
             ("commit", self.commit.clone()),
@@ -60,6 +70,39 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// x86 names its processors; ARM has numbers, and boards have names.
+fn cpu() -> String {
+    let info = |name| field("/proc/cpuinfo", name);
+    let numbers = || Some(format!("implementer {}, part {}", info("CPU implementer")?, info("CPU part")?));
+    let part = info("model name").or_else(|| sysctl("machdep.cpu.brand_string")).or_else(numbers);
+    let board = fs::read_to_string("/proc/device-tree/model").ok();
+    let names: Vec<String> =
+        [part, board].into_iter().flatten().map(|name| name.trim_matches(['\0', '\n']).to_owned()).collect();
+    if names.is_empty() { std::env::consts::ARCH.into() } else { names.join(", ") }
+}
+
+fn features() -> String {
+    #[cfg(target_arch = "aarch64")]
+    {
+        use std::arch::is_aarch64_feature_detected as has;
+        // Single-instruction atomics, wider ones, and acquiring loads that may pass releasing stores. The names are
+        // rustc's.
+        [
+            ("lse", has!("lse"), cfg!(target_feature = "lse")),
+            ("lse2", has!("lse2"), cfg!(target_feature = "lse2")),
+            ("rcpc", has!("rcpc"), cfg!(target_feature = "rcpc")),
+            ("rcpc2", has!("rcpc2"), cfg!(target_feature = "rcpc2")),
+        ]
+        .map(|(name, has, used)| {
+            let built = if used { "built for it" } else { "not built for it" };
+            format!("{name}: {}, {built}", if has { "yes" } else { "no" })
+        })
+        .join("; ")
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    "no choice of atomics".into()
+}
+
 fn unknown() -> String {
     "unknown".into()
 }
@@ -69,6 +112,15 @@ fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let (_, value) = text.lines().find(|line| line.starts_with(name))?.split_once(':')?;
     Some(value.trim().to_owned())
+}
+
+/// What macOS has in place of the proc file system.
+fn sysctl(name: &str) -> Option<String> {
+    if !cfg!(target_os = "macos") {
+        return None;
+    }
+    let output = Command::new("sysctl").args(["-n", name]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn seconds() -> u64 {

@@ -248,46 +248,6 @@ impl<T: Value> Shared<T> for Sdd<T> {
     }
 }
 
-/// Each thread keeps a handle, as its documentation advises: an operation without one makes and drops
-/// two hazard pointers.
-pub struct Lfqueue<T>(lfqueue::UnboundedQueue<T>);
-
-pub struct LfqueueHandle<'a, T>(lfqueue::UnboundedFullHandle<'a, T>);
-
-impl<T: Value> Queue<T> for Lfqueue<T> {
-    type Handle<'a> = LfqueueHandle<'a, T>;
-
-    fn new(_: usize) -> Self {
-        Lfqueue(lfqueue::UnboundedQueue::new())
-    }
-
-    fn handle(&self) -> LfqueueHandle<'_, T> {
-        LfqueueHandle(self.0.full_handle())
-    }
-}
-
-impl<T: Value> Handle<T> for LfqueueHandle<'_, T> {
-    #[inline(always)]
-    fn push(&mut self, value: T) {
-        self.0.enqueue(value);
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> Option<T> {
-        self.0.dequeue()
-    }
-
-    fn push_batch(&mut self, values: &mut Vec<T>) {
-        for value in values.drain(..) {
-            self.0.enqueue(value);
-        }
-    }
-
-    fn pop_batch(&mut self, values: &mut Vec<T>, max: usize) {
-        values.extend((0..max).map_while(|_| self.0.dequeue()));
-    }
-}
-
 pub struct Kanal<T>(kanal::Sender<T>, kanal::Receiver<T>);
 
 impl<T: Value> Shared<T> for Kanal<T> {
@@ -465,7 +425,6 @@ mod tests {
         is_fifo::<CrossbeamChannel<u64>>();
         is_fifo::<Concurrent<u64>>();
         is_fifo::<Sdd<u64>>();
-        is_fifo::<Lfqueue<u64>>();
         is_fifo::<Kanal<u64>>();
         is_fifo::<Flume<u64>>();
         is_fifo::<StdMutex<u64>>();

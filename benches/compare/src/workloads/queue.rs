@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::adapters::queue::{
-    Array, Concurrent, CrossbeamChannel, FetchAdd, Flume, Handle, Kanal, Lfqueue, Ours, OursCrossbeam,
-    ParkingLot, Queue, Sdd, Seg, StdMutex, Unshared,
+    Array, Concurrent, CrossbeamChannel, FetchAdd, Flume, Handle, Kanal, Ours, OursCrossbeam, ParkingLot,
+    Queue, Sdd, Seg, StdMutex, Unshared,
 };
 use crate::alloc::Counter;
 use crate::measure::{self, Clock, Done, Memory, Padded, Pass, Sample, clocked};
@@ -61,7 +61,6 @@ pub fn kind() -> Kind {
             row!(CrossbeamChannel, "crossbeam-channel", Peer),
             row!(Concurrent, "concurrent-queue", Peer),
             row!(Sdd, "sdd::Queue", Peer, "hands out shared entries; values are copied out"),
-            row!(Lfqueue, "lfqueue", Peer, "through a handle per thread; its default segments"),
             row!(Kanal, "kanal", Peer),
             row!(Flume, "flume", Peer),
             row!(StdMutex, "std Mutex<VecDeque>", Peer, "baseline"),
