@@ -132,9 +132,14 @@ mod impls;
 mod sync;
 mod util;
 
+#[cfg(target_has_atomic = "64")]
+pub mod hash_map;
 pub mod queue;
 pub mod reclaim;
 
+#[cfg(target_has_atomic = "64")]
+#[doc(inline)]
+pub use hash_map::HashMap;
 #[doc(inline)]
 pub use queue::Queue;
 #[doc(inline)]

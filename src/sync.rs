@@ -8,7 +8,7 @@
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod world {
     pub(crate) use core::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
 
     /// A static of this world, as an expression of type `&'static T`.
@@ -35,7 +35,7 @@ mod world {
 #[cfg(latchfree_stall)]
 mod world {
     pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
 
     #[doc(hidden)]
@@ -114,6 +114,16 @@ mod world {
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                     self.0.fetch_sub(value, order)
                 }
+                #[allow(dead_code, reason = "not every width has bits")]
+                #[track_caller]
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_or(value, order)
+                }
+                #[allow(dead_code, reason = "not every width has bits")]
+                #[track_caller]
+                pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_and(value, order)
+                }
                 #[track_caller]
                 pub(crate) fn compare_exchange(
                     &self,
@@ -134,6 +144,7 @@ mod world {
     }
     atomic!(AtomicUsize, usize);
     atomic!(AtomicU8, u8);
+    atomic!(AtomicU64, u64);
 
     /// A bool is a byte here, so that there is a value it never has, for the exchange that fails.
     #[derive(Debug)]
@@ -181,6 +192,10 @@ mod world {
                 return any.unwrap_or_else(|actual| actual);
             }
             self.0.load(order)
+        }
+        #[track_caller]
+        pub(crate) fn store(&self, value: *mut T, order: Ordering) {
+            self.0.store(value, order);
         }
         #[track_caller]
         pub(crate) fn compare_exchange(
@@ -284,6 +299,7 @@ macro_rules! with_mut {
 with_mut! {
     [] AtomicUsize, usize;
     [] AtomicU8, u8;
+    [] AtomicU64, u64;
     [T] AtomicPtr<T>, *mut T;
 }
 
