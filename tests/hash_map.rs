@@ -5,11 +5,10 @@ mod common;
 mod hashers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{Counted, Ledger, Rng};
-use hashers::{Four, Identity, Max, Sip, Zero};
+use hashers::{ALL, Hashes};
 use latchfree::hash_map::{Compute, HashMap, Operation};
 use latchfree::reclaim::{Accepts, Reclaim};
 
@@ -31,42 +30,15 @@ impl<R> Both for R where
 {
 }
 
-trait Hasher: BuildHasher + Default + Clone + Send + Sync + 'static {
-    /// How many keys a test takes: where all hashes are equal each change copies a list.
-    const KEYS: u64;
-}
-impl Hasher for Zero {
-    const KEYS: u64 = 500;
-}
-impl Hasher for Max {
-    const KEYS: u64 = 500;
-}
-impl Hasher for Four {
-    const KEYS: u64 = 1000;
-}
-impl Hasher for Identity {
-    const KEYS: u64 = 20_000;
-}
-impl Hasher for Sip {
-    const KEYS: u64 = 20_000;
-}
-
-/// Makes a `#[test]` of each generic body for each reclaimer and hasher.
+/// Makes a `#[test]` of each generic body for each reclaimer, with all hashers.
 macro_rules! over_all {
     ($($name:ident),* $(,)?) => {
-        over_all! { @ on_epoch latchfree::Epoch; $($name)* }
+        mod on_epoch {
+            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::Epoch>) })*
+        }
         #[cfg(feature = "crossbeam")]
-        over_all! { @ on_crossbeam latchfree::reclaim::Crossbeam; $($name)* }
-    };
-    (@ $module:ident $reclaimer:ty; $($name:ident)*) => {
-        mod $module {
-            $(mod $name {
-                #[test] fn zero() { crate::$name::<crate::Zero, $reclaimer>() }
-                #[test] fn max() { crate::$name::<crate::Max, $reclaimer>() }
-                #[test] fn four() { crate::$name::<crate::Four, $reclaimer>() }
-                #[test] fn identity() { crate::$name::<crate::Identity, $reclaimer>() }
-                #[test] fn sip() { crate::$name::<crate::Sip, $reclaimer>() }
-            })*
+        mod on_crossbeam {
+            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::reclaim::Crossbeam>) })*
         }
     };
 }
@@ -75,10 +47,12 @@ over_all! {
     concurrent_inserts, one_wins, counters, into_iter_by_halves, blocks_and_back,
 }
 
-type Map<V, S, R> = HashMap<u64, V, S, R>;
+fn empty<K, V, R: Accepts<(K, V)>>(hashes: Hashes) -> HashMap<K, V, Hashes, R> {
+    HashMap::with_reclaimer(0, hashes)
+}
 
-fn basics<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
+fn basics<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
     let map = map.pin();
     assert!(map.is_empty() && map.get(&1).is_none() && map.remove(&1).is_none());
     assert_eq!(map.map().capacity(), 0);
@@ -99,9 +73,9 @@ fn basics<S: Hasher, R: Both>() {
     assert_eq!((map.pop_any(), map.len()), (None, 0));
 }
 
-fn growth<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
-    for n in 0..S::KEYS {
+fn growth<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
+    for n in 0..hashes.keys() {
         assert_eq!(map.pin().insert(n, n * 2), None);
         assert_eq!(map.len() as u64, n + 1);
         if n < 300 || n % 1000 == 0 {
@@ -113,10 +87,10 @@ fn growth<S: Hasher, R: Both>() {
         }
     }
     let pinned = map.pin();
-    for n in 0..S::KEYS {
+    for n in 0..hashes.keys() {
         assert_eq!(pinned.insert(n, n * 3), Some(&(n * 2)));
     }
-    for n in 0..S::KEYS {
+    for n in 0..hashes.keys() {
         assert_eq!(pinned.get(&n), Some(&(n * 3)));
         assert_eq!(pinned.remove(&n), Some(&(n * 3)));
         assert_eq!(pinned.get(&n), None);
@@ -126,12 +100,12 @@ fn growth<S: Hasher, R: Both>() {
 }
 
 /// Insertions and removals at a constant size leave the table as it is.
-fn churn<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
-    let size = S::KEYS / 10;
+fn churn<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
+    let size = hashes.keys() / 10;
     map.reserve(size as usize * 2);
     let capacity = map.capacity();
-    for n in 0..S::KEYS * 5 {
+    for n in 0..hashes.keys() * 5 {
         let pinned = map.pin();
         assert_eq!(pinned.insert(n, n), None);
         if n >= size {
@@ -143,15 +117,15 @@ fn churn<S: Hasher, R: Both>() {
     assert_eq!((map.len() as u64, map.capacity()), (size, capacity));
 }
 
-fn shrinking<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
-    map.pin().insert_many((0..S::KEYS).map(|n| (n, n)));
-    for left in [S::KEYS / 2, S::KEYS / 50, 3, 0] {
+fn shrinking<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
+    map.pin().insert_many((0..hashes.keys()).map(|n| (n, n)));
+    for left in [hashes.keys() / 2, hashes.keys() / 50, 3, 0] {
         map.pin().retain(|n, _| *n < left);
         map.shrink_to_fit();
         assert!(map.capacity() as u64 <= (left * 2).max(4), "{left} in {}", map.capacity());
         let pinned = map.pin();
-        assert!((0..S::KEYS).all(|n| pinned.get(&n).is_some() == (n < left)));
+        assert!((0..hashes.keys()).all(|n| pinned.get(&n).is_some() == (n < left)));
         assert_eq!(pinned.iter().count() as u64, left);
         pinned.insert(left, 0);
         assert_eq!(pinned.remove(&left), Some(&0));
@@ -160,8 +134,8 @@ fn shrinking<S: Hasher, R: Both>() {
     assert!(map.capacity() >= 1000 && map.is_empty());
 }
 
-fn conditional<S: Hasher, R: Both>() {
-    let map = HashMap::<String, u64, S, R>::default();
+fn conditional<R: Both>(hashes: Hashes) {
+    let map = empty::<String, u64, R>(hashes);
     let map = map.pin();
     let key = "key".to_string();
     assert_eq!(map.update(key.clone(), |n| n + 1), None);
@@ -187,9 +161,10 @@ fn conditional<S: Hasher, R: Both>() {
     assert_eq!(map.map().with("other", |n| n + 1), Some(2));
 }
 
-fn iteration_meets_everything<S: Hasher, R: Both>() {
-    for len in [0, 1, 6, 7, 13, 14, 100, S::KEYS] {
-        let map: Map<u64, S, R> = (0..len).map(|n| (n, n + 1)).collect();
+fn iteration_meets_everything<R: Both>(hashes: Hashes) {
+    for len in [0, 1, 6, 7, 13, 14, 100, hashes.keys()] {
+        let mut map = empty::<u64, u64, R>(hashes);
+        map.extend((0..len).map(|n| (n, n + 1)));
         let pinned = map.pin();
         let seen: BTreeMap<u64, u64> = pinned.iter().map(|(k, v)| (*k, *v)).collect();
         assert!(seen.into_iter().eq((0..len).map(|n| (n, n + 1))));
@@ -201,9 +176,9 @@ fn iteration_meets_everything<S: Hasher, R: Both>() {
 }
 
 /// Keys that nobody removes are met exactly once, however the others and the table change.
-fn iteration_under_churn<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
-    let keys = S::KEYS.min(2000);
+fn iteration_under_churn<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
+    let keys = hashes.keys().min(2000);
     map.pin().insert_many((0..keys).map(|n| (n * 2, n)));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -237,10 +212,10 @@ fn iteration_under_churn<S: Hasher, R: Both>() {
     });
 }
 
-fn drops_are_counted<S: Hasher, R: Both>() {
-    let keys = S::KEYS.min(1000) as usize;
+fn drops_are_counted<R: Both>(hashes: Hashes) {
+    let keys = hashes.keys().min(1000) as usize;
     let ledger = Ledger::new(keys * 4);
-    let map = Map::<Counted, S, R>::default();
+    let map = empty::<u64, Counted, R>(hashes);
     for id in 0..keys {
         map.pin().insert(id as u64, ledger.item(id));
     }
@@ -260,7 +235,7 @@ fn drops_are_counted<S: Hasher, R: Both>() {
 
 /// With crossbeam-epoch the last values are dropped some time after the map.
 fn settle<R: Both>(ledger: &Ledger) {
-    let idle = Map::<u64, Sip, R>::default();
+    let idle = empty::<u64, u64, R>(Hashes::Sip);
     for _ in 0..1_000_000 {
         if ledger.is_settled() {
             break;
@@ -271,10 +246,10 @@ fn settle<R: Both>(ledger: &Ledger) {
     ledger.settle();
 }
 
-fn concurrent_inserts<S: Hasher, R: Both>() {
+fn concurrent_inserts<R: Both>(hashes: Hashes) {
     const THREADS: u64 = 4;
-    let map = Map::<u64, S, R>::default();
-    let keys = S::KEYS;
+    let map = empty::<u64, u64, R>(hashes);
+    let keys = hashes.keys();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let map = &map;
@@ -297,9 +272,9 @@ fn concurrent_inserts<S: Hasher, R: Both>() {
 }
 
 /// Of threads that insert the same keys at once, one wins each; as with removals.
-fn one_wins<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
-    let keys = S::KEYS.min(5000);
+fn one_wins<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
+    let keys = hashes.keys().min(5000);
     let (inserted, removed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for _ in 0..2 {
         std::thread::scope(|scope| {
@@ -330,9 +305,9 @@ fn one_wins<S: Hasher, R: Both>() {
 }
 
 /// No update is lost, while keys come and go and the table changes its size.
-fn counters<S: Hasher, R: Both>() {
+fn counters<R: Both>(hashes: Hashes) {
     const ROUNDS: u64 = 3000;
-    let map = Map::<u64, S, R>::default();
+    let map = empty::<u64, u64, R>(hashes);
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let map = &map;
@@ -356,10 +331,11 @@ fn counters<S: Hasher, R: Both>() {
     assert_eq!((0..8).map(|n| pinned.get(&n).unwrap()).sum::<u64>(), ROUNDS * 3);
 }
 
-fn into_iter_by_halves<S: Hasher, R: Both>() {
-    let keys = S::KEYS.min(1000) as usize;
+fn into_iter_by_halves<R: Both>(hashes: Hashes) {
+    let keys = hashes.keys().min(1000) as usize;
     let ledger = Ledger::new(keys);
-    let map: Map<Counted, S, R> = (0..keys).map(|id| (id as u64, ledger.item(id))).collect();
+    let mut map = empty::<u64, Counted, R>(hashes);
+    map.extend((0..keys).map(|id| (id as u64, ledger.item(id))));
     let mut seen = BTreeSet::new();
     let mut iter = map.into_iter();
     assert_eq!(iter.size_hint(), (keys, Some(keys)));
@@ -373,8 +349,8 @@ fn into_iter_by_halves<S: Hasher, R: Both>() {
 }
 
 /// A bucket that ran full and is nearly empty again works on.
-fn blocks_and_back<S: Hasher, R: Both>() {
-    let map = Map::<u64, S, R>::default();
+fn blocks_and_back<R: Both>(hashes: Hashes) {
+    let map = empty::<u64, u64, R>(hashes);
     for round in 0..20 {
         for n in 0..40 {
             assert_eq!(map.pin().insert(n, round), None);
@@ -385,4 +361,16 @@ fn blocks_and_back<S: Hasher, R: Both>() {
         }
     }
     assert_eq!(map.len(), 0);
+}
+
+/// The longest chains: every change copies a list of thousands.
+#[test]
+fn thousands_of_equal_hashes() {
+    let map = empty::<u64, u64, latchfree::Epoch>(Hashes::Zero);
+    map.pin().insert_many((0..4000).map(|n| (n, n)));
+    let pinned = map.pin();
+    assert!((0..4000).all(|n| pinned.get(&n) == Some(&n)));
+    assert_eq!(pinned.get(&4000), None);
+    pinned.retain(|n, _| n % 100 == 0);
+    assert_eq!(pinned.iter().count(), 40);
 }

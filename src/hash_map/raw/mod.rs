@@ -216,13 +216,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     #[inline(always)]
     fn locate<'g>(
         &'g self,
+        table: &'g Table<K, V>,
         hash: u64,
-        guard: &'g R::Guard,
     ) -> (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>) {
-        let table = match self.root(guard) {
-            Some(table) => table,
-            None => self.make_root(guard),
-        };
         let bucket = table.bucket(hash);
         let header = bucket.header();
         if header.is_live() {
@@ -292,7 +288,12 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         let mut claim: Option<Claim<'g, K, V>> = None;
         let mut revoked: Vec<Claim<'g, K, V>> = Vec::new();
         loop {
-            let (table, bucket, form) = self.locate(hash, guard);
+            let root = match self.root(guard) {
+                Some(table) => table,
+                None if decide(draft, None) != Decision::Put => return Outcome::Left(None),
+                None => self.make_root(guard),
+            };
+            let (table, bucket, form) = self.locate(root, hash);
             if claim.as_ref().is_some_and(|claim| !ptr::eq(claim.bucket, bucket)) {
                 claim = None; // in a bucket that was frozen
             }
