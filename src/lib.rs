@@ -9,6 +9,8 @@
 //! | you need | take |
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
+//! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
+//! | the same without values | [`HashSet`] |
 //!
 //! # Guards
 //!
@@ -139,7 +141,7 @@ pub mod reclaim;
 
 #[cfg(target_has_atomic = "64")]
 #[doc(inline)]
-pub use hash_map::HashMap;
+pub use hash_map::{HashMap, HashSet};
 #[doc(inline)]
 pub use queue::Queue;
 #[doc(inline)]

@@ -6,6 +6,7 @@ mod iter;
 mod operations;
 mod pinned;
 mod raw;
+pub mod set;
 mod traits;
 
 use core::error::Error;
@@ -19,11 +20,17 @@ pub use equivalent::Equivalent;
 #[doc(no_inline)]
 pub use std::hash::RandomState;
 
+#[cfg(all(feature = "rayon", not(any(latchfree_loom, latchfree_stall))))]
+#[doc(inline)]
+pub use crate::impls::ParIter;
+
 pub use self::conditional::{Compute, Operation};
 pub use self::iter::{Drain, IntoIter, Iter, Keys, Values};
 pub use self::operations::OccupiedError;
 pub use self::pinned::HashMapRef;
 use self::raw::Raw;
+#[doc(inline)]
+pub use self::set::{HashSet, HashSetRef};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
