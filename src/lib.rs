@@ -11,6 +11,8 @@
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
 //! | a last-in first-out stack, or a pool | [`Stack`] |
 //! | the same with a fixed capacity, for back-pressure | [`BoundedQueue`] |
+//! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
+//! | the same without values | [`HashSet`] |
 //!
 //! # Guards
 //!
@@ -134,10 +136,15 @@ mod impls;
 mod sync;
 mod util;
 
+#[cfg(target_has_atomic = "64")]
+pub mod hash_map;
 pub mod queue;
 pub mod reclaim;
 pub mod stack;
 
+#[cfg(target_has_atomic = "64")]
+#[doc(inline)]
+pub use hash_map::{HashMap, HashSet};
 #[doc(inline)]
 pub use queue::Queue;
 #[cfg(target_has_atomic = "64")]

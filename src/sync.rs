@@ -124,6 +124,16 @@ mod world {
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                     self.0.fetch_sub(value, mutant::weaken(order))
                 }
+                #[allow(dead_code, reason = "not every width has bits")]
+                #[track_caller]
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_or(value, mutant::weaken(order))
+                }
+                #[allow(dead_code, reason = "not every width has bits")]
+                #[track_caller]
+                pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    self.0.fetch_and(value, mutant::weaken(order))
+                }
                 #[track_caller]
                 pub(crate) fn compare_exchange(
                     &self,
@@ -200,7 +210,7 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-            self.0.swap(value, order)
+            self.0.swap(value, mutant::weaken(order))
         }
         #[track_caller]
         pub(crate) fn compare_exchange(

@@ -4,3 +4,7 @@
 mod rayon;
 #[cfg(feature = "serde")]
 mod serde;
+#[cfg(target_has_atomic = "64")]
+mod hash_map;
+#[cfg(all(feature = "rayon", target_has_atomic = "64"))]
+pub use hash_map::ParIter;

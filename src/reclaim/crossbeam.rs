@@ -51,6 +51,10 @@ unsafe impl Reclaim for Crossbeam {
         crossbeam_epoch::pin()
     }
 
+    fn repin(guard: &mut Self::Guard) {
+        guard.repin();
+    }
+
     fn garbage(_keep: usize) -> CrossbeamGarbage {
         CrossbeamGarbage::default()
     }

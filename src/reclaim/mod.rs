@@ -87,6 +87,9 @@ pub unsafe trait Reclaim: Sized + 'static {
     /// Enters a critical section; it lasts as long as the guard.
     fn pin() -> Self::Guard;
 
+    /// Ends the guard's critical section and begins a new one, if the guard is the only one of its kind here.
+    fn repin(guard: &mut Self::Guard);
+
     /// An empty garbage store, for a structure that would like to reuse up to `keep` reclaimable objects.
     fn garbage(keep: usize) -> Self::Garbage;
 

@@ -78,6 +78,11 @@ impl Ledger {
         self.dropped.iter().map(|count| usize::from(count.load(Ordering::Relaxed))).sum()
     }
 
+    /// As many were dropped as were made.
+    pub fn is_settled(&self) -> bool {
+        self.dropped() == self.made.iter().map(|count| usize::from(count.load(Ordering::Relaxed))).sum()
+    }
+
     /// Everything made was dropped, once.
     pub fn settle(&self) {
         for (id, (made, dropped)) in self.made.iter().zip(&self.dropped).enumerate() {

@@ -117,6 +117,10 @@ unsafe impl Reclaim for Eager {
         EagerGuard { word, _not_send: PhantomData }
     }
 
+    fn repin(guard: &mut EagerGuard) {
+        *guard = Self::pin();
+    }
+
     fn garbage(_keep: usize) -> EagerGarbage {
         let mut book = book();
         book.stores += 1;

@@ -74,6 +74,11 @@ unsafe impl<D: Domain> Reclaim for Epoch<D> {
     }
 
     #[inline]
+    fn repin(guard: &mut Guard<D>) {
+        guard.repin();
+    }
+
+    #[inline]
     fn garbage(keep: usize) -> Garbage<D> {
         Garbage::new(keep)
     }

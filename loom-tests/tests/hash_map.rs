@@ -1,0 +1,353 @@
+//! Models of the hash map over the eager reclaimer. Lines have two places and a second line one; a version has one bit, so
+//! that every second commit revokes the claims of others; a table of n buckets grows when it holds 2n entries.
+
+mod common;
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use latchfree_loom::HashMap;
+use latchfree_loom::hash_map::Operation;
+use latchfree_loom::model::Barriers;
+use latchfree_loom::reclaim::Reclaim;
+use loom::thread::{JoinHandle, spawn};
+
+use self::common::eager::Eager;
+use self::common::{Item, explore};
+
+/// The hash of a key is its tens, so that keys may share one; those of 1, 3 and 4 begin with a one bit or a zero, as below.
+#[derive(Clone, Copy, Default)]
+struct Tens;
+
+struct Ten(u64);
+
+impl Hasher for Ten {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are u64")
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n / 10;
+    }
+}
+
+impl BuildHasher for Tens {
+    type Hasher = Ten;
+    fn build_hasher(&self) -> Ten {
+        Ten(0)
+    }
+}
+
+/// Equal hashes.
+const A: u64 = 10;
+const A2: u64 = 11;
+const A3: u64 = 12;
+const A4: u64 = 13;
+const A5: u64 = 14;
+/// Another bucket once there are two.
+const B: u64 = 20;
+const B2: u64 = 21;
+
+type Map = HashMap<u64, Item, Tens, Eager>;
+
+fn map(keys: &[u64]) -> Arc<Map> {
+    let map = Map::with_reclaimer(0, Tens);
+    for &key in keys {
+        assert!(insert(&map, key, key as usize));
+    }
+    Arc::new(map)
+}
+
+/// As `map`, in a table for so many.
+fn sized(capacity: usize, keys: &[u64]) -> Arc<Map> {
+    let map = map(keys);
+    map.reserve(capacity - keys.len());
+    map
+}
+
+fn insert(map: &Map, key: u64, id: usize) -> bool {
+    map.try_insert(key, Item::new(id), &Eager::pin()).is_ok()
+}
+
+fn put(map: &Map, key: u64, id: usize) -> Option<usize> {
+    map.insert(key, Item::new(id), &Eager::pin()).map(|item| item.0)
+}
+
+fn get(map: &Map, key: u64) -> Option<usize> {
+    map.get(&key, &Eager::pin()).map(|item| item.0)
+}
+
+fn remove(map: &Map, key: u64) -> Option<usize> {
+    map.remove(&key, &Eager::pin()).map(|item| item.0)
+}
+
+fn update(map: &Map, key: u64) -> Option<usize> {
+    map.update(key, |item| Item::new(item.0 + 100), &Eager::pin()).map(|item| item.0)
+}
+
+fn keys(map: &Map) -> Vec<u64> {
+    let mut keys: Vec<_> = map.keys(&Eager::pin()).copied().collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// What is in the map in the end, found both ways.
+fn assert_holds(map: &Map, expected: &[u64]) {
+    assert_eq!(keys(map), expected);
+    assert!(expected.iter().all(|&key| get(map, key).is_some()));
+    assert_eq!(map.len(), expected.len());
+}
+
+fn go<T: 'static>(map: &Arc<Map>, f: impl FnOnce(&Map) -> T + 'static) -> JoinHandle<T> {
+    let map = map.clone();
+    spawn(move || f(&map))
+}
+
+/// A test a model: bound on preemptions, least number of executions, body. Nothing here depends on barriers.
+macro_rules! models {
+    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            fn model() $body
+            explore(stringify!($name), Barriers::Fence, $preemptions, $at_least, model);
+        }
+    )+};
+}
+
+models! {
+    /// The first table and its first place are raced for.
+    first_insertions(Some(3), 1) {
+        let map = map(&[]);
+        let threads = [A, B].map(|key| go(&map, move |map| insert(map, key, 0)));
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+        assert_holds(&map, &[A, B]);
+    }
+
+    /// Of two insertions of one key, one wins, and a reader sees the winner's value or none.
+    one_key(Some(3), 1) {
+        let map = map(&[B]);
+        let threads = [1, 2].map(|id| go(&map, move |map| insert(map, A, id)));
+        let reader = go(&map, |map| [get(map, A), get(map, A)]);
+        let [first, second] = threads.map(|thread| thread.join().unwrap());
+        assert!(first != second);
+        let winner = Some(if first { 1 } else { 2 });
+        match reader.join().unwrap() {
+            [None, None] => {}
+            [before, after] => assert!((before.is_none() || before == winner) && after == winner),
+        }
+        assert_eq!(get(&map, A), winner);
+        assert_holds(&map, &[A, B]);
+    }
+
+    /// The first of DLHT's races: a neighbour with the same tag is removed and our key takes its place, while another
+    /// insertion of our key is between its look and its commit.
+    dlht_duplicate(Some(3), 1) {
+        let map = map(&[A]);
+        let a = go(&map, |map| insert(map, A2, 1));
+        let b = go(&map, |map| {
+            remove(map, A);
+            insert(map, A2, 2)
+        });
+        assert!(a.join().unwrap() != b.join().unwrap());
+        assert_holds(&map, &[A2]);
+    }
+
+    /// The second: a replacement, or a reader, that meets an entry which is shown and not committed, in a place whose former entry
+    /// it was looking for.
+    dlht_uncommitted(Some(3), 1) {
+        let map = map(&[A]);
+        let remover = go(&map, |map| {
+            remove(map, A);
+            insert(map, A, 1)
+        });
+        let inserter = go(&map, |map| insert(map, A, 2));
+        let reader = get(&map, A);
+        let (one, two) = (remover.join().unwrap(), inserter.join().unwrap());
+        assert!(!(one && two));
+        let last = if two { 2 } else { 1 };
+        assert!(one || two);
+        assert!([None, Some(A as usize), Some(last)].contains(&reader), "{reader:?}");
+        assert_eq!(get(&map, A), Some(last));
+    }
+
+    /// The third: a replacement in a bucket that is being moved is not lost, nor is a removal.
+    dlht_moved(Some(2), 1) {
+        let map = map(&[A, B]);
+        let grow = go(&map, |map| map.reserve(2));
+        let updater = go(&map, |map| update(map, A));
+        let removed = remove(&map, B);
+        assert_eq!(removed, Some(B as usize));
+        assert_eq!(updater.join().unwrap(), Some(A as usize + 100));
+        grow.join().unwrap();
+        assert_eq!(get(&map, A), Some(A as usize + 100));
+        assert_holds(&map, &[A]);
+    }
+
+    /// A place is freed and used again under a reader's eyes.
+    reuse(Some(3), 1) {
+        let map = map(&[A, B]);
+        let writer = go(&map, |map| {
+            remove(map, A);
+            put(map, A2, 1);
+        });
+        let reader = go(&map, |map| (get(map, A2), get(map, A), get(map, B)));
+        writer.join().unwrap();
+        let (new, old, other) = reader.join().unwrap();
+        assert_eq!(other, Some(B as usize));
+        assert!(new.is_none() || old.is_none());
+        assert_holds(&map, &[A2, B]);
+    }
+
+    /// Updates are not lost, against a removal and an insertion.
+    updates(Some(2), 1) {
+        let map = map(&[A]);
+        let threads = [0, 1].map(|_| go(&map, |map| update(map, A)));
+        let removed = remove(&map, A);
+        let updated = threads.map(|thread| thread.join().unwrap()).into_iter().flatten().count();
+        // All updates came before the removal.
+        assert_eq!(removed, Some(A as usize + 100 * updated));
+        assert_holds(&map, &[]);
+    }
+
+    /// A count that two threads make and raise.
+    computing(Some(2), 1) {
+        let map = map(&[]);
+        let threads = [0, 1].map(|_| {
+            go(&map, |map| {
+                map.compute(A, |entry| Operation::<_, ()>::Insert(Item::new(entry.map_or(1, |(_, n)| n.0 + 1))), &Eager::pin());
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(get(&map, A), Some(2));
+    }
+
+    /// Claims are revoked by a version that begins anew: three insertions into one bucket.
+    revocation(Some(2), 1) {
+        let map = map(&[]);
+        let threads = [A, A2].map(|key| go(&map, move |map| insert(map, key, 0)));
+        assert!(insert(&map, A3, 0));
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+        assert_holds(&map, &[A, A2, A3]);
+    }
+
+    /// Two threads move the same buckets, and one reads.
+    two_helpers(Some(2), 1) {
+        let map = map(&[A, B]);
+        let threads = [0, 1].map(|_| go(&map, |map| map.reserve(2)));
+        assert_eq!(get(&map, A), Some(A as usize));
+        assert_eq!(get(&map, B), Some(B as usize));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_holds(&map, &[A, B]);
+    }
+
+    /// A late helper against changes in the new table.
+    late_helper(Some(3), 1) {
+        let map = map(&[A, B]);
+        let helper = go(&map, |map| map.reserve(2));
+        map.reserve(2);
+        assert_eq!(remove(&map, A), Some(A as usize));
+        assert!(insert(&map, A2, 1));
+        helper.join().unwrap();
+        assert_holds(&map, &[A2, B]);
+    }
+
+    /// One bucket becomes two while keys are inserted into both.
+    split(Some(2), 1) {
+        let map = map(&[A, B]);
+        let grow = go(&map, |map| map.reserve(2));
+        let writer = go(&map, |map| insert(map, B2, 1));
+        assert!(insert(&map, A2, 2));
+        grow.join().unwrap();
+        assert!(writer.join().unwrap());
+        assert_holds(&map, &[A, A2, B, B2]);
+    }
+
+    /// Insertions of one key, one before the bucket is moved and one after.
+    one_key_moved(Some(3), 1) {
+        let map = map(&[A]);
+        let grow = go(&map, |map| map.reserve(3));
+        let writer = go(&map, |map| insert(map, A2, 1));
+        let won = insert(&map, A2, 2);
+        grow.join().unwrap();
+        assert!(won != writer.join().unwrap());
+        assert_holds(&map, &[A, A2]);
+    }
+
+    /// Two buckets become one, against changes in both.
+    shrink(Some(2), 1) {
+        let map = sized(4, &[A, B]);
+        let shrink = go(&map, |map| map.shrink_to_fit());
+        let writer = go(&map, |map| (update(map, A), get(map, A)));
+        assert_eq!(remove(&map, B), Some(B as usize));
+        assert_eq!(writer.join().unwrap(), (Some(A as usize + 100), Some(A as usize + 100)));
+        shrink.join().unwrap();
+        assert_holds(&map, &[A]);
+    }
+
+    /// A second line is raced for.
+    second_line(Some(2), 1) {
+        let map = sized(8, &[A, A2]);
+        let writer = go(&map, |map| (insert(map, A3, 1), remove(map, A)));
+        let reader = go(&map, |map| (get(map, A3), get(map, A2)));
+        assert!(insert(&map, A4, 2));
+        assert_eq!(writer.join().unwrap(), (true, Some(A as usize)));
+        assert_eq!(reader.join().unwrap().1, Some(A2 as usize));
+        assert_holds(&map, &[A2, A3, A4]);
+    }
+
+    /// A bucket runs full and becomes a block, against a removal and a reader.
+    block(Some(2), 1) {
+        let map = sized(8, &[A, A2, A3]);
+        let writer = go(&map, |map| insert(map, A4, 1));
+        let reader = go(&map, |map| (get(map, A4), get(map, A2)));
+        assert_eq!(remove(&map, A), Some(A as usize));
+        assert!(writer.join().unwrap());
+        assert_eq!(reader.join().unwrap().1, Some(A2 as usize));
+        assert_holds(&map, &[A2, A3, A4]);
+    }
+
+    /// Two insertions make, and change, a block.
+    block_of_two(Some(2), 1) {
+        let map = sized(8, &[A, A2, A3]);
+        let writer = go(&map, |map| insert(map, A4, 1));
+        assert!(insert(&map, A5, 1));
+        assert!(writer.join().unwrap());
+        assert_eq!(update(&map, A), Some(A as usize + 100));
+        assert_holds(&map, &[A, A2, A3, A4, A5]);
+    }
+
+    /// A block is moved while it is changed.
+    block_moved(Some(2), 1) {
+        let map = sized(8, &[A, A2, A3, A4]);
+        let grow = go(&map, |map| map.reserve(12));
+        let writer = go(&map, |map| (insert(map, A5, 1), get(map, A5)));
+        assert_eq!(remove(&map, A), Some(A as usize));
+        assert_eq!(get(&map, A2), Some(A2 as usize));
+        grow.join().unwrap();
+        assert_eq!(writer.join().unwrap(), (true, Some(1)));
+        assert_holds(&map, &[A2, A3, A4, A5]);
+    }
+
+    /// An iteration meets what is there throughout once, during a migration and a churn.
+    iteration(Some(2), 1) {
+        let map = map(&[A, B]);
+        let grow = go(&map, |map| map.reserve(2));
+        let churn = go(&map, |map| {
+            insert(map, A2, 1);
+            remove(map, A2);
+        });
+        let mut met = keys(&map);
+        met.retain(|&key| key != A2);
+        assert_eq!(met, [A, B]);
+        grow.join().unwrap();
+        churn.join().unwrap();
+        assert_holds(&map, &[A, B]);
+    }
+}

@@ -1,0 +1,212 @@
+//! Migration: moving a map to a table of another size, by helping, in which nobody waits for anybody.
+//!
+//! ```text
+//!   table   | b0 frozen | b1 frozen | b2 live   | b3 live   |        root points here until all is done
+//!   next    | opened | opened | opened | (uninit) | (uninit) | ...     children of b: 2b, 2b + 1
+//! ```
+//! A bucket is moved in three steps, each of which may be done by any number of threads, wholly or in part, with the same
+//! result:
+//!
+//! 1. *Freeze*: the header (no insertion commits any more), then the block link (whether there is a block is decided), then
+//!    each entry's slot (no replacement, no removal). From then on what the bucket holds is fixed, so every helper reads the
+//!    same list.
+//! 2. *Fill* the children: entry number j of a child's list goes to place j, by a compare-exchange from null. A slot is null
+//!    once in its life, so whoever comes late changes nothing, whatever became of the child.
+//! 3. *Open* each child, by a compare-exchange of its header from UNINIT.
+//!
+//! **Where a key is.** Until its child is open, in the old bucket, frozen or not; from then on, in the child. Replacements and
+//! removals in slots that are not frozen yet are legal, since no child is open before all slots are frozen. So a reader of a
+//! frozen bucket reads it, and then looks whether the child was still closed: if so, what it read was current when it read
+//! it. It writes nothing and waits for nobody. A writer moves the bucket that it needs, and goes on in the child.
+//!
+//! **Order.** Only the root is moved, and the next table becomes the root when all its buckets are open; so at most two tables
+//! are in use, and none that is frozen has a bucket that is not open. Shrinking is the same with several sources for one child; a
+//! *unit* is what must be moved together: one bucket and its children, or one child and its sources.
+//!
+//! **Who does it**: each insertion and removal during a migration takes a chunk of units by a shared cursor, marks it done, and
+//! moves the frontier over chunks that are done. When the cursor is at its end, what the frontier finds undone (its taker
+//! stopped, or is slow) is done again by whoever comes. Whoever brings the frontier to the end exchanges the root and retires
+//! the old table, with its lines and blocks. Entries stay where they are throughout.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::{self, NonNull};
+
+use super::entry::Entry;
+use super::table::{self, CHUNK, Table};
+use super::{Raw, Shared};
+use crate::reclaim::Reclaim;
+use crate::sync::Ordering;
+
+/// Chunks that the frontier is moved over by one helper. More than one, so that it keeps up with helpers that do a chunk
+/// each; and no more than a few, so that no operation pays for all.
+const STRIDE: usize = 4;
+/// A migration makes a table at most 2^WIDEST times as large, or as small, so that a unit is not large.
+const WIDEST: u32 = 4;
+/// Tables of fewer than 2^SMALL buckets grow fourfold.
+const SMALL: u32 = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 6 };
+
+/// The list of entries that a helper works with; kept from unit to unit for its memory.
+pub(super) struct Lists<K, V> {
+    all: Shared<K, V>,
+    one: Shared<K, V>,
+}
+
+impl<K, V> Lists<K, V> {
+    pub(super) fn new() -> Self {
+        Self { all: Vec::new(), one: Vec::new() }
+    }
+}
+
+impl<K, V, R: Reclaim> Raw<K, V, R> {
+    /// Starts a migration if a table is crowded, is the root, and none is under way.
+    #[cold]
+    pub(super) fn crowded(&self, table: &Table<K, V>) {
+        // Acquire: as everywhere. The sum is not taken while a migration is under way.
+        if table.next.load(Ordering::Acquire).is_null() && self.len() >= table::capacity(table.bits()) {
+            self.start(table, table.bits() + if table.bits() < SMALL { 2 } else { 1 });
+        }
+    }
+
+    /// Starts the migration of the root to a table of about 2^bits buckets; none is started if there is one, or no memory.
+    pub(super) fn start(&self, table: &Table<K, V>, bits: u32) {
+        // Acquire: as in `root`. If it is another, `table` is not in use yet, or no more.
+        if !ptr::eq(self.root.load(Ordering::Acquire), table) || !table.next.load(Ordering::Acquire).is_null()
+        {
+            return;
+        }
+        let bits = bits.clamp(table.bits().saturating_sub(WIDEST), table.bits() + WIDEST);
+        let Some(next) = Table::new(bits, Some(table.len())) else { return };
+        let next = Box::into_raw(next);
+        // Release: publishes the table. Losing means that another thread started one.
+        if table.next.compare_exchange(ptr::null_mut(), next, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            // SAFETY: from above, and not published.
+            drop(unsafe { Box::from_raw(next) });
+        }
+    }
+
+    /// The table that this one is moved to.
+    #[inline]
+    pub(super) fn next<'g>(&'g self, table: &'g Table<K, V>) -> Option<&'g Table<K, V>> {
+        // Acquire: pairs with the Release in `start`, for its buckets.
+        // SAFETY: a table that is reached under a guard is not freed before that ends, and it has its next table's life:
+        // that is retired after it, or with the map.
+        unsafe { table.next.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Moves what a hash's child needs.
+    #[cold]
+    pub(super) fn move_unit_of(&self, table: &Table<K, V>, next: &Table<K, V>, hash: u64) {
+        let unit = if table.bits() < next.bits() { table.index(hash) } else { next.index(hash) };
+        Self::move_unit(table, next, unit, &mut Lists::new());
+    }
+
+    fn move_unit(table: &Table<K, V>, next: &Table<K, V>, unit: usize, lists: &mut Lists<K, V>) {
+        let sources = 1 << table.bits().saturating_sub(next.bits());
+        let children = 1 << next.bits().saturating_sub(table.bits());
+        let children = unit * children..(unit + 1) * children;
+        if children.clone().all(|child| !next.at(child).header().is_uninit()) {
+            return;
+        }
+        lists.all.clear();
+        for source in (unit * sources..(unit + 1) * sources).map(|source| table.at(source)) {
+            let header = source.freeze_header();
+            if let Some(block) = source.freeze_block() {
+                // SAFETY: reached from a bucket, under the caller's guard.
+                lists.all.extend(unsafe { block.as_ref() }.entries());
+            } else {
+                source.freeze_lines();
+                lists.all.extend(source.entries(header));
+            }
+        }
+        if children.len() == 1 {
+            next.at(children.start).fill(&lists.all);
+            return;
+        }
+        for child in children {
+            lists.one.clear();
+            // SAFETY: reached from a bucket, under the caller's guard.
+            let is_in = |entry: &&NonNull<Entry<K, V>>| next.index(unsafe { Entry::at(**entry) }.hash) == child;
+            lists.one.extend(lists.all.iter().filter(is_in));
+            next.at(child).fill(&lists.one);
+        }
+    }
+
+    /// Does a part of the migration that is under way, if one is; true if there may be more to do.
+    #[inline]
+    pub(super) fn help(&self, table: &Table<K, V>, guard: &R::Guard) -> bool {
+        match self.next(table) {
+            None => false,
+            Some(next) => self.help_with(table, next, guard),
+        }
+    }
+
+    #[cold]
+    fn help_with(&self, table: &Table<K, V>, next: &Table<K, V>, guard: &R::Guard) -> bool {
+        let chunks = next.done.len();
+        // Relaxed, all about the cursor: what it gives out may be done twice, or by nobody yet.
+        if next.cursor.load(Ordering::Relaxed) < chunks {
+            let chunk = next.cursor.fetch_add(1, Ordering::Relaxed);
+            if chunk < chunks {
+                Self::move_chunk(table, next, chunk);
+                self.move_frontier(table, next, STRIDE, false, guard);
+                return true;
+            }
+        }
+        self.move_frontier(table, next, STRIDE, true, guard)
+    }
+
+    fn move_chunk(table: &Table<K, V>, next: &Table<K, V>, chunk: usize) {
+        let units = table.len().min(next.len());
+        let mut lists = Lists::new();
+        for unit in chunk * CHUNK..units.min((chunk + 1) * CHUNK) {
+            Self::move_unit(table, next, unit, &mut lists);
+        }
+        // Release: who sees it done sees its children open.
+        next.done[chunk].store(1, Ordering::Release);
+    }
+
+    /// Moves the frontier over up to `stride` chunks, doing what is not done if `insist`; the end of it is the new root. True if
+    /// there is more to do.
+    fn move_frontier(
+        &self,
+        table: &Table<K, V>,
+        next: &Table<K, V>,
+        stride: usize,
+        insist: bool,
+        guard: &R::Guard,
+    ) -> bool {
+        for _ in 0..stride {
+            // Acquire: who sees the frontier sees the chunks before it done.
+            let chunk = next.frontier.load(Ordering::Acquire);
+            let Some(done) = next.done.get(chunk) else { break };
+            // Acquire: pairs with the Release in `move_chunk`.
+            if done.load(Ordering::Acquire) == 0 {
+                if !insist {
+                    return true;
+                }
+                Self::move_chunk(table, next, chunk);
+            }
+            // Release: passes on that the chunks are done. Losing means that another helper moved it.
+            let _ = next.frontier.compare_exchange(chunk, chunk + 1, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        // Acquire: all chunks are done, and their children open.
+        if next.frontier.load(Ordering::Acquire) < next.done.len() {
+            return true;
+        }
+        let (old, new) = (ptr::from_ref(table).cast_mut(), ptr::from_ref(next).cast_mut());
+        // Release: passes on the table. Losing means that another helper was first; it cannot come back to `table`, which is not
+        // freed while our guard stands.
+        if self.root.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            // SAFETY: not reached from the root any more, and from no other table: it was the oldest. Only the thread whose
+            // exchange succeeded comes to this line.
+            unsafe { R::retire(&self.garbage, Table::retired(NonNull::from(table)), guard) };
+        }
+        false
+    }
+
+    /// Completes the migration that is under way, if one is.
+    pub(super) fn finish(&self, table: &Table<K, V>, guard: &R::Guard) {
+        while self.help(table, guard) {}
+    }
+}

@@ -1,0 +1,141 @@
+//! A table: a power of two of buckets, and the shared account of its migration into the next one.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::{self, NonNull};
+
+use super::bucket::Bucket;
+use super::header::{Header, LANES};
+use crate::reclaim::Retired;
+use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize};
+
+/// Units of a migration that a helper takes at once.
+pub(super) const CHUNK: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 16 };
+/// The largest table has 2^MOST_BITS buckets.
+const MOST_BITS: u32 = if usize::BITS == 64 { 40 } else { 24 };
+
+pub(super) struct Table<K, V> {
+    /// Of a hash, the bits above these are the bucket's number.
+    shift: u32,
+    buckets: Box<[Bucket<K, V>]>,
+    /// The table that this one is being moved to.
+    pub(super) next: AtomicPtr<Table<K, V>>,
+    /// The first chunk that no helper has taken.
+    pub(super) cursor: AtomicUsize,
+    /// All chunks before this one are done.
+    pub(super) frontier: AtomicUsize,
+    /// Which chunks are done; made with `next`, whose size says how many there are.
+    pub(super) done: Box<[AtomicU8]>,
+    /// Blocks that would fit into lines again.
+    pub(super) thin: AtomicUsize,
+}
+
+impl<K, V> Table<K, V> {
+    /// A table of 2^bits buckets, or `None` if there is no memory for it. `from` is the size of the table it will be filled from,
+    /// if it is: then its buckets are not in use yet.
+    pub(super) fn new(bits: u32, from: Option<usize>) -> Option<Box<Self>> {
+        let len = 1_usize.checked_shl(bits).filter(|_| bits <= MOST_BITS)?;
+        let buckets = buckets(len, if from.is_some() { Header::UNINIT } else { Header::EMPTY })?;
+        // The account of the migration into this table; it is kept here, for then its size is known.
+        let chunks = from.map_or(0, |from| from.min(len).div_ceil(CHUNK));
+        let mut done = Vec::new();
+        done.try_reserve_exact(chunks).ok()?;
+        done.resize_with(chunks, || AtomicU8::new(0));
+        Some(Box::new(Self {
+            shift: 64 - bits,
+            buckets,
+            next: AtomicPtr::new(ptr::null_mut()),
+            cursor: AtomicUsize::new(0),
+            frontier: AtomicUsize::new(0),
+            done: done.into_boxed_slice(),
+            thin: AtomicUsize::new(0),
+        }))
+    }
+
+    pub(super) fn bits(&self) -> u32 {
+        64 - self.shift
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    #[inline(always)]
+    pub(super) fn index(&self, hash: u64) -> usize {
+        // Twice, for a shift by 64 is none.
+        (hash >> 1 >> (self.shift - 1)) as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn bucket(&self, hash: u64) -> &Bucket<K, V> {
+        // SAFETY: there are 2^bits buckets, and the index has so many bits.
+        unsafe { self.buckets.get_unchecked(self.index(hash)) }
+    }
+
+    #[inline]
+    pub(super) fn at(&self, index: usize) -> &Bucket<K, V> {
+        &self.buckets[index]
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.buckets) + self.done.len()
+    }
+
+    /// The table as garbage; its entries are not.
+    pub(super) fn retired(table: NonNull<Self>) -> Retired {
+        unsafe fn free<K, V>(table: NonNull<u8>) {
+            // SAFETY: from `Box::into_raw`, and retired once.
+            drop(unsafe { Box::from_raw(table.cast::<Table<K, V>>().as_ptr()) });
+        }
+        // SAFETY: the caller unlinked it under a guard.
+        let bytes = unsafe { table.as_ref() }.bytes();
+        Retired { object: table.cast(), reclaim: free::<K, V>, bytes }
+    }
+}
+
+/// Entries a bucket, on average, from which on a table grows.
+///
+/// A line holds six; with 4 on average every ninth bucket needs its second line, and a bucket is used up by chance once in
+/// some ten thousand.
+const fn load(buckets: usize) -> usize {
+    if LANES < 6 { buckets * LANES } else { buckets * 4 }
+}
+
+/// How many entries a table of 2^bits buckets takes before it grows.
+pub(super) fn capacity(bits: u32) -> usize {
+    load(1 << bits)
+}
+
+/// The least table that takes so many entries; the largest, if none does.
+pub(super) fn bits_for(entries: usize) -> u32 {
+    (0..MOST_BITS).find(|&bits| capacity(bits) >= entries).unwrap_or(MOST_BITS)
+}
+
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+fn buckets<K, V>(len: usize, header: Header) -> Option<Box<[Bucket<K, V>]>> {
+    use core::alloc::Layout;
+
+    use crate::sync::Ordering;
+
+    let layout = Layout::array::<Bucket<K, V>>(len).ok()?;
+    // SAFETY: a bucket is a cache line, and there is at least one.
+    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<Bucket<K, V>>();
+    if buckets.is_null() {
+        return None;
+    }
+    // SAFETY: zeroes are a bucket: its header, slots and link are atomics whose zero is UNINIT and null. Large zeroed blocks
+    // come from the system untouched, so that growth writes no more than it moves.
+    let buckets = unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(buckets, len)) };
+    if header != Header::UNINIT {
+        for bucket in &buckets {
+            // Relaxed: not shared yet.
+            bucket.header.store(header.0, Ordering::Relaxed);
+        }
+    }
+    Some(buckets)
+}
+
+#[cfg(any(latchfree_loom, latchfree_stall))]
+fn buckets<K, V>(len: usize, header: Header) -> Option<Box<[Bucket<K, V>]>> {
+    Some((0..len).map(|_| Bucket::new(header)).collect())
+}

@@ -1,0 +1,271 @@
+//! serde and rayon for hash maps and sets.
+
+#[cfg(feature = "rayon")]
+mod parallel {
+    use alloc::vec::Vec;
+    use core::hash::{BuildHasher, Hash};
+
+    use rayon::iter::plumbing::{Folder, UnindexedConsumer, UnindexedProducer, bridge_unindexed};
+    use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
+
+    use crate::hash_map::{HashMap, HashMapRef, HashSet, Iter};
+    use crate::reclaim::{Accepts, Reclaim};
+
+    /// The entries of a map, lent to rayon's threads. The caller's guard protects them, not one of each thread: they may
+    /// outlive the job.
+    #[derive(Debug)]
+    pub struct ParIter<'g, K, V>(Iter<'g, K, V>);
+
+    impl<'g, K: Sync, V: Sync> ParallelIterator for ParIter<'g, K, V> {
+        type Item = (&'g K, &'g V);
+
+        fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
+            bridge_unindexed(Producer(self.0), consumer)
+        }
+    }
+
+    struct Producer<'g, K, V>(Iter<'g, K, V>);
+
+    impl<'g, K: Sync, V: Sync> UnindexedProducer for Producer<'g, K, V> {
+        type Item = (&'g K, &'g V);
+
+        fn split(mut self) -> (Self, Option<Self>) {
+            let rest = self.0.split();
+            (self, rest.map(Producer))
+        }
+
+        fn fold_with<F: Folder<Self::Item>>(self, folder: F) -> F {
+            folder.consume_iter(self.0)
+        }
+    }
+
+    impl<K: Sync, V: Sync, S, R: Reclaim> HashMap<K, V, S, R> {
+        /// The entries, lent to rayon's threads; promises what [`Iter`] does. The caller's guard protects them.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use rayon::prelude::*;
+        ///
+        /// let map: latchfree::HashMap<_, _> = (0..1000).map(|n| (n, n)).collect();
+        /// assert_eq!(map.par_iter(&latchfree::pin()).map(|(_, n)| n).sum::<i32>(), 499_500);
+        /// ```
+        #[track_caller]
+        pub fn par_iter<'g>(&'g self, guard: &'g R::Guard) -> ParIter<'g, K, V> {
+            ParIter(self.iter(guard))
+        }
+    }
+
+    impl<'a, K: Sync, V: Sync, S, R: Reclaim> IntoParallelIterator for &'a HashMapRef<'_, K, V, S, R> {
+        type Item = (&'a K, &'a V);
+        type Iter = ParIter<'a, K, V>;
+
+        fn into_par_iter(self) -> Self::Iter {
+            ParIter(self.iter())
+        }
+    }
+
+    impl<K: Send, V: Send, S, R: Reclaim> IntoParallelIterator for HashMap<K, V, S, R> {
+        type Item = (K, V);
+        type Iter = rayon::vec::IntoIter<(K, V)>;
+
+        fn into_par_iter(self) -> Self::Iter {
+            self.into_iter().collect::<Vec<_>>().into_par_iter()
+        }
+    }
+
+    impl<K, V, S, R> ParallelExtend<(K, V)> for &HashMap<K, V, S, R>
+    where
+        K: Hash + Eq + Send + Sync,
+        V: Send + Sync,
+        S: BuildHasher + Sync,
+        R: Reclaim<Garbage: Sync>,
+    {
+        /// Inserts the entries as the pool's threads produce them: of several for one key, any may be the last.
+        fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
+            let map: &HashMap<K, V, S, R> = self;
+            entries.into_par_iter().for_each(|(key, value)| {
+                map.insert(key, value, &R::pin());
+            });
+        }
+    }
+
+    impl<K, V, S, R> ParallelExtend<(K, V)> for HashMap<K, V, S, R>
+    where
+        K: Hash + Eq + Send + Sync,
+        V: Send + Sync,
+        S: BuildHasher + Sync,
+        R: Reclaim<Garbage: Sync>,
+    {
+        fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
+            (&*self).par_extend(entries);
+        }
+    }
+
+    impl<K, V, S, R> FromParallelIterator<(K, V)> for HashMap<K, V, S, R>
+    where
+        K: Hash + Eq + Send + Sync,
+        V: Send + Sync,
+        S: BuildHasher + Default + Sync,
+        R: Accepts<(K, V)> + Reclaim<Garbage: Sync>,
+    {
+        fn from_par_iter<I: IntoParallelIterator<Item = (K, V)>>(entries: I) -> Self {
+            let mut map = Self::default();
+            map.par_extend(entries);
+            map
+        }
+    }
+
+    impl<T, S, R> ParallelExtend<T> for &HashSet<T, S, R>
+    where
+        T: Hash + Eq + Send + Sync,
+        S: BuildHasher + Sync,
+        R: Reclaim<Garbage: Sync>,
+    {
+        /// Adds the elements as the pool's threads produce them.
+        fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, elements: I) {
+            let set: &HashSet<T, S, R> = self;
+            elements.into_par_iter().for_each(|element| {
+                set.insert(element, &R::pin());
+            });
+        }
+    }
+
+    impl<T, S, R> FromParallelIterator<T> for HashSet<T, S, R>
+    where
+        T: Hash + Eq + Send + Sync,
+        S: BuildHasher + Default + Sync,
+        R: Accepts<(T, ())> + Reclaim<Garbage: Sync>,
+    {
+        fn from_par_iter<I: IntoParallelIterator<Item = T>>(elements: I) -> Self {
+            let set = Self::default();
+            (&set).par_extend(elements);
+            set
+        }
+    }
+}
+
+#[cfg(feature = "rayon")]
+pub use parallel::ParIter;
+
+#[cfg(feature = "serde")]
+mod serial {
+    use core::fmt;
+    use core::hash::{BuildHasher, Hash};
+    use core::marker::PhantomData;
+
+    use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+    use serde::ser::{Serialize, Serializer};
+
+    use crate::hash_map::{HashMap, HashMapRef, HashSet, HashSetRef};
+    use crate::reclaim::{Accepts, Reclaim};
+
+    impl<K: Serialize, V: Serialize, S, R: Reclaim> Serialize for HashMap<K, V, S, R> {
+        /// The entries that an iteration meets, under a guard for as long as that takes.
+        fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+            self.pin().serialize(serializer)
+        }
+    }
+
+    impl<K: Serialize, V: Serialize, S, R: Reclaim> Serialize for HashMapRef<'_, K, V, S, R> {
+        fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+            serializer.collect_map(Unsized(self.iter()))
+        }
+    }
+
+    impl<T: Serialize, S, R: Reclaim> Serialize for HashSet<T, S, R> {
+        /// The elements that an iteration meets, under a guard for as long as that takes.
+        fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+            self.pin().serialize(serializer)
+        }
+    }
+
+    impl<T: Serialize, S, R: Reclaim> Serialize for HashSetRef<'_, T, S, R> {
+        fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+            serializer.collect_seq(Unsized(self.iter()))
+        }
+    }
+
+    /// An iterator of unknown length: formats that write it first must not take a guess for it.
+    struct Unsized<I>(I);
+
+    impl<I: Iterator> Iterator for Unsized<I> {
+        type Item = I::Item;
+
+        fn next(&mut self) -> Option<I::Item> {
+            self.0.next()
+        }
+    }
+
+    impl<'de, K, V, S, R> Deserialize<'de> for HashMap<K, V, S, R>
+    where
+        K: Deserialize<'de> + Hash + Eq,
+        V: Deserialize<'de>,
+        S: BuildHasher + Default,
+        R: Accepts<(K, V)>,
+    {
+        /// Reads a map; of entries with one key the last stays. What it says of its length is not relied on.
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Entries<K, V, S, R>(PhantomData<(K, V, S, R)>);
+
+            impl<'de, K, V, S, R> Visitor<'de> for Entries<K, V, S, R>
+            where
+                K: Deserialize<'de> + Hash + Eq,
+                V: Deserialize<'de>,
+                S: BuildHasher + Default,
+                R: Accepts<(K, V)>,
+            {
+                type Value = HashMap<K, V, S, R>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a map")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                    let map = HashMap::default();
+                    while let Some((key, value)) = entries.next_entry()? {
+                        map.insert(key, value, &R::pin());
+                    }
+                    Ok(map)
+                }
+            }
+
+            deserializer.deserialize_map(Entries(PhantomData))
+        }
+    }
+
+    impl<'de, T, S, R> Deserialize<'de> for HashSet<T, S, R>
+    where
+        T: Deserialize<'de> + Hash + Eq,
+        S: BuildHasher + Default,
+        R: Accepts<(T, ())>,
+    {
+        /// Reads a sequence. What it says of its length is not relied on.
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Elements<T, S, R>(PhantomData<(T, S, R)>);
+
+            impl<'de, T, S, R> Visitor<'de> for Elements<T, S, R>
+            where
+                T: Deserialize<'de> + Hash + Eq,
+                S: BuildHasher + Default,
+                R: Accepts<(T, ())>,
+            {
+                type Value = HashSet<T, S, R>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a sequence of a set's elements")
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+                    let set = HashSet::default();
+                    while let Some(element) = elements.next_element()? {
+                        set.insert(element, &R::pin());
+                    }
+                    Ok(set)
+                }
+            }
+
+            deserializer.deserialize_seq(Elements(PhantomData))
+        }
+    }
+}
