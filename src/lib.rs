@@ -132,9 +132,12 @@ mod impls;
 mod sync;
 mod util;
 
+pub mod ordered_map;
 pub mod queue;
 pub mod reclaim;
 
+#[doc(inline)]
+pub use ordered_map::OrderedMap;
 #[doc(inline)]
 pub use queue::Queue;
 #[doc(inline)]
