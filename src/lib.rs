@@ -137,7 +137,7 @@ pub mod queue;
 pub mod reclaim;
 
 #[doc(inline)]
-pub use ordered_map::OrderedMap;
+pub use ordered_map::{OrderedMap, OrderedSet};
 #[doc(inline)]
 pub use queue::Queue;
 #[doc(inline)]

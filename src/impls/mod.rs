@@ -4,3 +4,8 @@
 mod rayon;
 #[cfg(feature = "serde")]
 mod serde;
+
+#[cfg(feature = "rayon")]
+mod ordered_map_rayon;
+#[cfg(feature = "serde")]
+mod ordered_map_serde;

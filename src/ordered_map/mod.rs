@@ -7,7 +7,7 @@ mod iter;
 mod pinned;
 mod range;
 mod raw;
-// mod set;
+mod set;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,7 +20,7 @@ pub use self::iter::{IntoIter, Iter, Keys, Popped, Snapshot, Values};
 pub use self::pinned::OrderedMapRef;
 pub use self::range::Range;
 use self::raw::{Computed, Edge, Item, Probe, Raw, Step};
-// pub use self::set::{OrderedSet, OrderedSetRef, SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot};
+pub use self::set::{OrderedSet, OrderedSetRef, SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
