@@ -138,6 +138,7 @@ mod util;
 
 #[cfg(target_has_atomic = "64")]
 pub mod hash_map;
+pub mod ordered_map;
 pub mod queue;
 pub mod reclaim;
 pub mod stack;
@@ -145,6 +146,8 @@ pub mod stack;
 #[cfg(target_has_atomic = "64")]
 #[doc(inline)]
 pub use hash_map::{HashMap, HashSet};
+#[doc(inline)]
+pub use ordered_map::{OrderedMap, OrderedSet};
 #[doc(inline)]
 pub use queue::Queue;
 #[cfg(target_has_atomic = "64")]

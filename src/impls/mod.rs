@@ -8,3 +8,8 @@ mod serde;
 mod hash_map;
 #[cfg(all(feature = "rayon", target_has_atomic = "64"))]
 pub use hash_map::ParIter;
+
+#[cfg(feature = "rayon")]
+mod ordered_map_rayon;
+#[cfg(feature = "serde")]
+mod ordered_map_serde;

@@ -1,0 +1,333 @@
+//! Models of the ordered map over the eager reclaimer. Leaves have at most two entries here, inner nodes three children.
+
+mod common;
+
+use std::sync::Arc;
+
+use latchfree_loom::OrderedMap;
+use latchfree_loom::model::Barriers;
+use latchfree_loom::reclaim::Reclaim;
+use loom::thread::{JoinHandle, spawn};
+
+use self::common::Item;
+use self::common::eager::Eager;
+
+type Items = OrderedMap<u8, Item, Eager>;
+
+/// Of keys, each with a value of the same number.
+fn map(keys: &[u8]) -> Arc<Items> {
+    let map = Items::default();
+    keys.iter().for_each(|&key| insert(&map, key));
+    Arc::new(map)
+}
+
+fn go<M: Send + Sync + 'static, T: 'static>(
+    map: &Arc<M>,
+    f: impl FnOnce(&M) -> T + 'static,
+) -> JoinHandle<T> {
+    let map = map.clone();
+    // The handle of the map is dropped at the end, never the last.
+    spawn(move || f(&map))
+}
+
+fn insert(map: &Items, key: u8) {
+    map.insert(key, Item::new(key.into()), &Eager::pin());
+}
+
+fn get(map: &Items, key: u8) -> bool {
+    let guard = Eager::pin();
+    let found = map.get(&key, &guard);
+    assert!(found.is_none_or(|item| item.0 == usize::from(key)));
+    found.is_some()
+}
+
+fn remove(map: &Items, key: u8) -> bool {
+    map.remove(&key, &Eager::pin()).is_some()
+}
+
+fn pop(map: &Items) -> Option<u8> {
+    map.pop_first(&Eager::pin()).map(|(&key, _)| key)
+}
+
+fn pops(map: &Items, below: u8, max: usize) -> Vec<u8> {
+    map.pop_first_while(max, |&key, _| key < below, &Eager::pin()).map(|(&key, _)| key).collect()
+}
+
+/// What a scan yields, which is in order.
+fn scan(map: &Items) -> Vec<u8> {
+    let guard = Eager::pin();
+    let keys: Vec<_> = map.keys(&guard).copied().collect();
+    assert!(keys.is_sorted_by(|one, two| one < two), "{keys:?}");
+    keys
+}
+
+fn snapshot(map: &Items) -> Vec<u8> {
+    map.range_snapshot::<u8, _>(.., &Eager::pin()).map(|(&key, _)| key).collect()
+}
+
+models! {
+    /// The root is raced for.
+    first_inserts(None, 4) {
+        let map = map(&[]);
+        let (a, b) = (go(&map, |map| insert(map, 1)), go(&map, |map| insert(map, 2)));
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [1, 2]);
+    }
+
+    /// Of the same key.
+    inserts_of_one_key(None, 4) {
+        let map = map(&[1]);
+        let (a, b) = (go(&map, |map| insert(map, 1)), go(&map, |map| {
+            map.try_insert(2, Item::new(2), &Eager::pin()).is_ok()
+        }));
+        a.join().unwrap();
+        assert!(b.join().unwrap());
+        assert_eq!(scan(&map), [1, 2]);
+    }
+
+    /// Two insertions into a full root leaf, which becomes a tree.
+    inserts_and_growth(Some(2), 10) {
+        let map = map(&[1, 2]);
+        let (a, b) = (go(&map, |map| insert(map, 3)), go(&map, |map| insert(map, 4)));
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [1, 2, 3, 4]);
+        assert_eq!(map.len(), 4);
+    }
+
+    /// Insertions that split two leaves of one parent, with a reader.
+    inserts_and_splits(Some(1), 10) {
+        let map = map(&[10, 20, 30, 40]);
+        let (a, b) = (go(&map, |map| insert(map, 11)), go(&map, |map| {
+            insert(map, 41);
+            assert!(get(map, 41));
+        }));
+        let c = go(&map, |map| get(map, 20));
+        a.join().unwrap();
+        b.join().unwrap();
+        assert!(c.join().unwrap());
+        assert_eq!(scan(&map), [10, 11, 20, 30, 40, 41]);
+    }
+
+    /// A split against a reader of the keys that move, and of the new one.
+    split_and_get(Some(3), 10) {
+        let map = map(&[10, 20, 30, 40]);
+        let a = go(&map, |map| insert(map, 11));
+        let b = go(&map, |map| {
+            let first = get(map, 11);
+            assert!(get(map, 10) && get(map, 20));
+            assert!(get(map, 11) || !first, "it does not disappear");
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [10, 11, 20, 30, 40]);
+    }
+
+    /// A leaf is emptied and merged, while others insert into it and scan.
+    merge_insert_scan(Some(1), 10) {
+        let map = map(&[10, 20, 30, 40]);
+        let a = go(&map, |map| {
+            assert!(remove(map, 10));
+            assert!(remove(map, 20));
+        });
+        let b = go(&map, |map| insert(map, 15));
+        let c = go(&map, |map| {
+            let keys = scan(map);
+            assert!(keys.contains(&30) && keys.contains(&40), "{keys:?}");
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        c.join().unwrap();
+        assert_eq!(scan(&map), [15, 30, 40]);
+    }
+
+    /// Two threads remove the same entries, and merge: each is removed once.
+    removes(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let threads = [0, 1].map(|_| go(&map, |map| {
+            usize::from(remove(map, 10)) + usize::from(remove(map, 20))
+        }));
+        assert_eq!(threads.map(|thread| thread.join().unwrap()).iter().sum::<usize>(), 2);
+        assert_eq!(scan(&map), [30]);
+        assert_eq!(map.len(), 1);
+    }
+
+    /// The tree becomes a leaf again while another thread inserts.
+    collapse_and_insert(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let a = go(&map, |map| {
+            assert!(remove(map, 30));
+            assert!(remove(map, 20));
+        });
+        let b = go(&map, |map| insert(map, 40));
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [10, 40]);
+    }
+
+    /// Batches are popped once, in order.
+    pop_against_pop(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let threads = [0, 1].map(|_| go(&map, |map| pops(map, 40, 2)));
+        let mut popped = threads.map(|thread| thread.join().unwrap()).concat();
+        popped.extend(std::iter::from_fn(|| pop(&map)));
+        popped.sort_unstable();
+        assert_eq!(popped, [10, 20, 30]);
+    }
+
+    /// A smaller key is inserted where the first leaf is being emptied: what is popped after it is not greater.
+    pop_against_smaller(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let a = go(&map, |map| pops(map, 99, 2));
+        let b = go(&map, |map| {
+            insert(map, 5);
+            pop(map).expect("its own is there, or was popped together with one that was not")
+        });
+        let popped = a.join().unwrap();
+        let own = b.join().unwrap();
+        assert!(own == 5 || popped.contains(&5), "{own} with 5 in the map, {popped:?}");
+        assert_eq!(popped.len() + 1 + scan(&map).len(), 4);
+    }
+
+    /// Emptying from one end while the other end is popped, over a merge.
+    pop_both_ends(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let a = go(&map, |map| [pop(map), pop(map)]);
+        let b = go(&map, |map| {
+            map.pop_last(&Eager::pin()).map(|(&key, _)| key)
+        });
+        let mut popped: Vec<_> = a.join().unwrap().into_iter().flatten().collect();
+        popped.extend(b.join().unwrap());
+        assert_eq!(popped.len(), 3, "{popped:?}");
+        assert!(map.is_empty());
+    }
+
+    /// A map that always has an entry does not look empty, over a merge of its first leaf.
+    never_empty(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let a = go(&map, |map| {
+            insert(map, 40);
+            assert_eq!(pops(map, 99, 2), [10, 20]);
+            assert_eq!(pop(map), Some(30));
+        });
+        let b = go(&map, |map| {
+            let guard = Eager::pin();
+            let first = *map.first_key_value(&guard).expect("never empty").0;
+            assert!(!map.is_empty());
+            first
+        });
+        a.join().unwrap();
+        assert!(matches!(b.join().unwrap(), 10 | 30 | 40));
+    }
+
+    /// The first entry, with an insertion of a smaller one behind the reader's back: insertion of 5 comes before that of 40.
+    first_is_linearizable(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        pops(&map, 99, 1);
+        let a = go(&map, |map| {
+            assert!(remove(map, 20));
+            insert(map, 5);
+            assert!(remove(map, 30));
+            insert(map, 40);
+        });
+        let b = go(&map, |map| map.first_key_value(&Eager::pin()).map(|(&key, _)| key));
+        a.join().unwrap();
+        assert!(matches!(b.join().unwrap(), Some(20 | 30 | 5)), "40 is never the first");
+    }
+
+    /// A token moves between leaves, inserted before it is removed: a snapshot shows one or two.
+    snapshots(Some(2), 10) {
+        let map = map(&[10, 20, 30, 40]);
+        remove(&map, 10);
+        let a = go(&map, |map| {
+            insert(map, 35);
+            assert!(remove(map, 20));
+            insert(map, 15);
+            assert!(remove(map, 35));
+        });
+        let b = go(&map, snapshot);
+        a.join().unwrap();
+        let keys = b.join().unwrap();
+        let tokens = keys.iter().filter(|&&key| matches!(key, 20 | 35 | 15)).count();
+        assert!(tokens > 0 && keys.contains(&30) && keys.contains(&40), "{keys:?}");
+        assert_eq!(scan(&map), [15, 30, 40]);
+    }
+
+    /// Updates are not lost over a split.
+    updates_and_split(Some(2), 10) {
+        let map = Arc::new(OrderedMap::<u8, u8, Eager>::default());
+        for key in [10, 20] {
+            map.insert(key, 0, &Eager::pin());
+        }
+        let threads = [0, 1].map(|thread| go(&map, move |map| {
+            if thread == 1 {
+                map.insert(15, 0, &Eager::pin());
+            }
+            map.update(&20, |n| n + 1, &Eager::pin()).is_some()
+        }));
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+        assert_eq!(map.get(&20, &Eager::pin()), Some(&2));
+    }
+
+    /// Boxed keys: a separator outlives its entry, while another thread compares with it.
+    separators(Some(2), 10) {
+        let map = Arc::new(OrderedMap::<Key, u8, Eager>::default());
+        for key in [10, 20, 30] {
+            map.insert(Key(Item::new(key)), 0, &Eager::pin());
+        }
+        let a = go(&map, |map| {
+            let probe = Key(Item::new(20));
+            assert!(map.remove(&probe, &Eager::pin()).is_some());
+            let probe = Key(Item::new(30));
+            assert!(map.remove(&probe, &Eager::pin()).is_some());
+        });
+        let b = go(&map, |map| {
+            let probe = Key(Item::new(10));
+            assert!(map.contains_key(&probe));
+            map.insert(Key(Item::new(40)), 0, &Eager::pin());
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(map.len(), 2);
+    }
+
+    /// Removal against replacement of one key.
+    remove_and_replace(None, 6) {
+        let map = map(&[10, 20]);
+        let a = go(&map, |map| remove(map, 10));
+        let b = go(&map, |map| map.insert(10, Item::new(10), &Eager::pin()).is_some());
+        let (removed, replaced) = (a.join().unwrap(), b.join().unwrap());
+        assert!(removed);
+        assert_eq!(get(&map, 10), !replaced);
+    }
+
+    /// Predicates see what is removed.
+    retain_and_insert(Some(2), 10) {
+        let map = map(&[10, 20, 30]);
+        let a = go(&map, |map| map.retain(|&key, _| key > 15));
+        let b = go(&map, |map| insert(map, 40));
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [20, 30, 40]);
+    }
+}
+
+/// A key that is boxed.
+struct Key(Item);
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.0 == other.0.0
+    }
+}
+impl Eq for Key {}
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.0.cmp(&other.0.0)
+    }
+}

@@ -1,0 +1,84 @@
+//! rayon: filling ordered maps and sets from parallel iterators, and taking them apart into them.
+
+use alloc::vec::Vec;
+
+use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
+
+use crate::reclaim::{Accepts, Reclaim};
+use crate::{OrderedMap, OrderedSet};
+
+impl<K: Ord + Send + Sync, V: Send + Sync, R: Reclaim> ParallelExtend<(K, V)> for &OrderedMap<K, V, R>
+where
+    R::Garbage: Send + Sync,
+{
+    /// Inserts the entries as the pool's threads produce them: of equal keys any may be the last.
+    fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
+        let map: &OrderedMap<K, V, R> = self;
+        entries.into_par_iter().for_each(|(key, value)| {
+            map.insert(key, value, &R::pin());
+        });
+    }
+}
+
+impl<K: Ord + Send + Sync, V: Send + Sync, R: Reclaim> ParallelExtend<(K, V)> for OrderedMap<K, V, R>
+where
+    R::Garbage: Send + Sync,
+{
+    fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
+        (&*self).par_extend(entries);
+    }
+}
+
+impl<K: Ord + Send, V: Send, R: Accepts<(K, V)>> FromParallelIterator<(K, V)> for OrderedMap<K, V, R> {
+    /// Sorts, and builds the tree in one pass; of equal keys the last counts.
+    fn from_par_iter<I: IntoParallelIterator<Item = (K, V)>>(entries: I) -> Self {
+        entries.into_par_iter().collect::<Vec<_>>().into_iter().collect()
+    }
+}
+
+impl<K: Send, V: Send, R: Reclaim> IntoParallelIterator for OrderedMap<K, V, R> {
+    type Item = (K, V);
+    type Iter = rayon::vec::IntoIter<(K, V)>;
+
+    /// The entries by value, indexed by their place in the map.
+    fn into_par_iter(self) -> Self::Iter {
+        self.into_iter().collect::<Vec<_>>().into_par_iter()
+    }
+}
+
+impl<T: Ord + Send + Sync, R: Reclaim> ParallelExtend<T> for &OrderedSet<T, R>
+where
+    R::Garbage: Send + Sync,
+{
+    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, elements: I) {
+        let set: &OrderedSet<T, R> = self;
+        elements.into_par_iter().for_each(|element| {
+            set.insert(element);
+        });
+    }
+}
+
+impl<T: Ord + Send + Sync, R: Reclaim> ParallelExtend<T> for OrderedSet<T, R>
+where
+    R::Garbage: Send + Sync,
+{
+    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, elements: I) {
+        (&*self).par_extend(elements);
+    }
+}
+
+impl<T: Ord + Send, R: Accepts<(T, ())>> FromParallelIterator<T> for OrderedSet<T, R> {
+    fn from_par_iter<I: IntoParallelIterator<Item = T>>(elements: I) -> Self {
+        elements.into_par_iter().collect::<Vec<_>>().into_iter().collect()
+    }
+}
+
+impl<T: Send, R: Reclaim> IntoParallelIterator for OrderedSet<T, R> {
+    type Item = T;
+    type Iter = rayon::vec::IntoIter<T>;
+
+    /// The elements by value, indexed by their place in the set.
+    fn into_par_iter(self) -> Self::Iter {
+        self.into_iter().collect::<Vec<_>>().into_par_iter()
+    }
+}

@@ -1,0 +1,201 @@
+//! Iterators over a whole map, over what was popped, over a snapshot, and by value.
+
+use core::fmt;
+use core::iter::FusedIterator;
+use core::marker::PhantomData;
+
+use super::lend;
+use super::raw::{Edge, Leaves, Owned, Raw, Scan, Taken};
+use crate::reclaim::{Epoch, Reclaim};
+
+/// The entries of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`iter`](super::OrderedMap::iter).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct Iter<'g, K, V, R: Reclaim = Epoch> {
+    raw: &'g Raw<K, V, R>,
+    guard: &'g R::Guard,
+    scan: Scan<K, V>,
+}
+
+impl<'g, K: Ord, V, R: Reclaim> Iter<'g, K, V, R> {
+    pub(super) fn new(raw: &'g Raw<K, V, R>, guard: &'g R::Guard) -> Self {
+        Self { raw, guard, scan: Scan::new() }
+    }
+}
+
+impl<'g, K: Ord, V, R: Reclaim> Iterator for Iter<'g, K, V, R> {
+    type Item = (&'g K, &'g V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: the guard and the map are borrowed from the scan's beginning on.
+        unsafe { self.scan.next(self.raw, || [Edge::<K>::First, Edge::Last]).map(|item| lend(item)) }
+    }
+}
+
+impl<K: Ord, V, R: Reclaim> DoubleEndedIterator for Iter<'_, K, V, R> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        // SAFETY: the guard and the map are borrowed from the scan's beginning on.
+        unsafe { self.scan.next_back(self.raw, || [Edge::<K>::First, Edge::Last]).map(|item| lend(item)) }
+    }
+}
+
+impl<K: Ord, V, R: Reclaim> FusedIterator for Iter<'_, K, V, R> {}
+
+impl<K: Ord, V, R: Reclaim> Clone for Iter<'_, K, V, R> {
+    /// A new scan of the whole map.
+    fn clone(&self) -> Self {
+        Self::new(self.raw, self.guard)
+    }
+}
+
+impl<K, V, R: Reclaim> fmt::Debug for Iter<'_, K, V, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}
+
+/// The keys of an [`OrderedMap`](super::OrderedMap), ascending; see its [`keys`](super::OrderedMap::keys).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct Keys<'g, K, V, R: Reclaim = Epoch>(pub(super) Iter<'g, K, V, R>);
+
+/// The values of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`values`](super::OrderedMap::values).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct Values<'g, K, V, R: Reclaim = Epoch>(pub(super) Iter<'g, K, V, R>);
+
+macro_rules! half {
+    ($name:ident, $half:ident, $index:tt) => {
+        impl<'g, K: Ord, V, R: Reclaim> Iterator for $name<'g, K, V, R> {
+            type Item = &'g $half;
+
+            #[inline]
+            fn next(&mut self) -> Option<Self::Item> {
+                self.0.next().map(|entry| entry.$index)
+            }
+        }
+
+        impl<K: Ord, V, R: Reclaim> DoubleEndedIterator for $name<'_, K, V, R> {
+            #[inline]
+            fn next_back(&mut self) -> Option<Self::Item> {
+                self.0.next_back().map(|entry| entry.$index)
+            }
+        }
+
+        impl<K: Ord, V, R: Reclaim> FusedIterator for $name<'_, K, V, R> {}
+
+        impl<K, V, R: Reclaim> fmt::Debug for $name<'_, K, V, R> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+half!(Keys, K, 0);
+half!(Values, V, 1);
+
+/// Entries that were removed in one step; see [`OrderedMap::pop_first_while`](super::OrderedMap::pop_first_while).
+///
+/// They are removed whether they are looked at or not.
+pub struct Popped<'g, K, V> {
+    taken: Taken<K, V>,
+    _lent: PhantomData<&'g (K, V)>,
+}
+
+impl<K, V> Popped<'_, K, V> {
+    pub(super) fn new(taken: Taken<K, V>) -> Self {
+        Self { taken, _lent: PhantomData }
+    }
+}
+
+/// The entries of a range as they were at one moment; see [`OrderedMap::range_snapshot`](super::OrderedMap::range_snapshot).
+pub struct Snapshot<'g, K, V> {
+    taken: Leaves<K, V>,
+    _lent: PhantomData<&'g (K, V)>,
+}
+
+impl<K, V> Snapshot<'_, K, V> {
+    pub(super) fn new(taken: Leaves<K, V>) -> Self {
+        Self { taken, _lent: PhantomData }
+    }
+}
+
+macro_rules! exact {
+    ($name:ident) => {
+        impl<'g, K, V> Iterator for $name<'g, K, V> {
+            type Item = (&'g K, &'g V);
+
+            #[inline]
+            fn next(&mut self) -> Option<Self::Item> {
+                // SAFETY: whoever made this borrows the map and the guard for `'g`.
+                self.taken.next().map(|item| unsafe { lend(item) })
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (self.taken.len(), Some(self.taken.len()))
+            }
+        }
+
+        impl<K, V> DoubleEndedIterator for $name<'_, K, V> {
+            #[inline]
+            fn next_back(&mut self) -> Option<Self::Item> {
+                // SAFETY: whoever made this borrows the map and the guard for `'g`.
+                self.taken.next_back().map(|item| unsafe { lend(item) })
+            }
+        }
+
+        impl<K, V> ExactSizeIterator for $name<'_, K, V> {}
+        impl<K, V> FusedIterator for $name<'_, K, V> {}
+
+        impl<K, V> fmt::Debug for $name<'_, K, V> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("len", &self.taken.len()).finish_non_exhaustive()
+            }
+        }
+    };
+}
+exact!(Popped);
+exact!(Snapshot);
+
+/// The entries of a map, by value and by ascending keys.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct IntoIter<K, V> {
+    owned: Owned<K, V>,
+}
+
+// SAFETY: it owns the entries.
+unsafe impl<K: Send, V: Send> Send for IntoIter<K, V> {}
+// SAFETY: a shared one gives no access to them.
+unsafe impl<K: Send, V: Send> Sync for IntoIter<K, V> {}
+
+impl<K, V> IntoIter<K, V> {
+    pub(super) fn new<R: Reclaim>(raw: &mut Raw<K, V, R>) -> Self {
+        Self { owned: Owned::new(raw) }
+    }
+}
+
+impl<K, V> Iterator for IntoIter<K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        self.owned.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.owned.len(), Some(self.owned.len()))
+    }
+}
+
+impl<K, V> DoubleEndedIterator for IntoIter<K, V> {
+    fn next_back(&mut self) -> Option<(K, V)> {
+        self.owned.next_back()
+    }
+}
+
+impl<K, V> ExactSizeIterator for IntoIter<K, V> {}
+impl<K, V> FusedIterator for IntoIter<K, V> {}
+
+impl<K, V> fmt::Debug for IntoIter<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("len", &self.owned.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! What of an entry lies in the nodes themselves, decided by its types.
+//!
+//! | key | in the node, of each key | value | in the leaf |
+//! |---|---|---|---|
+//! | plain: integers, `bool`, `char`, byte arrays, pairs of integers | the key | plain | the value |
+//! | plain | the key | any other | a pointer to the boxed entry |
+//! | string or byte string | its first eight bytes, and a pointer to the boxed entry | any | the same pointer |
+//! | any other `Ord` | a pointer to the boxed entry | any | the same pointer |
+//!
+//! Plain types are `Copy`, without interior mutability and without a destructor, so that bitwise copies of them in several
+//! versions of a node are all as good as the original. The choice is made from the type's identity and is a constant
+//! after optimisation. Identities are compared without lifetimes ([`typeid`]); the listed plain types have none.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::any::TypeId;
+
+macro_rules! is_one_of {
+    ($t:ty: $($one:ty),+ $(,)?) => {{
+        let id = typeid::of::<$t>();
+        false $(|| id == TypeId::of::<$one>())+
+    }};
+}
+
+/// Keys that lie in the nodes.
+#[inline(always)]
+pub(super) fn keys_inline<K>() -> bool {
+    is_one_of!(K: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, ())
+        || is_one_of!(K: [u8; 4], [u8; 8], [u8; 12], [u8; 16], [u8; 20], [u8; 24], [u8; 32])
+        || is_one_of!(K: (u32, u32), (u64, u64), (u64, u32), (u32, u64), (u128, u64), (u64, u128), (u128, u128))
+        || is_one_of!(K: (i64, i64), (i64, u64), (u64, i64), (i64, u32), (i32, i32), (usize, usize), (u16, u16))
+        || is_one_of!(K: (u64, u64, u64), (u32, u32, u32), (i64, u64, u64))
+        || is_one_of!(K: core::time::Duration, core::net::Ipv4Addr, core::net::Ipv6Addr, core::net::IpAddr)
+}
+
+/// Keys and values that lie in the leaves: nothing is boxed.
+#[inline(always)]
+pub(super) fn values_inline<K, V>() -> bool {
+    let plain = is_one_of!(V: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, ())
+        || is_one_of!(V: f32, f64, (u32, u32), (u64, u64), [u8; 4], [u8; 8], [u8; 16]);
+    plain && keys_inline::<K>()
+}
+
+/// Keys whose first bytes lie in the nodes.
+#[inline(always)]
+pub(super) fn keys_prefixed<K>() -> bool {
+    is_text::<K>() || is_bytes::<K>()
+}
+
+#[inline(always)]
+fn is_text<T: ?Sized>() -> bool {
+    is_one_of!(T: String, &'static str, Box<str>, str)
+}
+
+#[inline(always)]
+fn is_bytes<T: ?Sized>() -> bool {
+    is_one_of!(T: Vec<u8>, &'static [u8], Box<[u8]>, [u8])
+}
+
+/// The prefix of what is looked up among keys of type `K`: its order is no finer than the keys' and never contradicts it.
+/// `None` if nothing is known about how the two types compare.
+#[inline(always)]
+pub(super) fn prefix<K, Q: ?Sized>(query: &Q) -> Option<u64> {
+    if is_text::<K>() && is_text::<Q>() || is_bytes::<K>() && is_bytes::<Q>() {
+        bytes(query).map(first_eight)
+    } else {
+        None
+    }
+}
+
+/// The bytes of a text or byte string.
+#[inline(always)]
+fn bytes<Q: ?Sized>(query: &Q) -> Option<&[u8]> {
+    let id = typeid::of::<Q>();
+    macro_rules! read {
+        ($($type:ty => $as_bytes:expr),+ $(,)?) => {$(
+            if id == TypeId::of::<$type>() {
+                // SAFETY: the types are the same, but for lifetimes: the result borrows from `query`, whose own
+                // contents live at least as long. References to one type are of one size.
+                let query: &$type = unsafe { core::mem::transmute_copy::<&Q, &$type>(&query) };
+                let as_bytes: for<'q> fn(&'q $type) -> &'q [u8] = $as_bytes;
+                return Some(as_bytes(query));
+            }
+        )+};
+    }
+    read! {
+        str => |text| text.as_bytes(),
+        String => |text| text.as_bytes(),
+        &'static str => |text| text.as_bytes(),
+        Box<str> => |text| text.as_bytes(),
+        [u8] => |bytes| bytes,
+        Vec<u8> => |bytes| bytes,
+        &'static [u8] => |bytes| bytes,
+        Box<[u8]> => |bytes| bytes,
+    }
+    None
+}
+
+/// The first eight bytes as a number of the same order; a string that ends earlier is filled up with zeros.
+#[inline(always)]
+fn first_eight(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut first = [0; 8];
+    first[..bytes.len()].copy_from_slice(bytes);
+    u64::from_be_bytes(first)
+}

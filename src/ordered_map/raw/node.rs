@@ -1,0 +1,471 @@
+//! Nodes: what they look like in memory, and how they are made and freed.
+//!
+//! ```text
+//!   leaf    level 0      [ head | keys or prefixes | entries ]        or  [ head | keys | values ]
+//!   inner   level 1..    [ head | keys or prefixes | separators | slots ]
+//!                                                    (unless keys are inline)
+//! ```
+//! A node is one allocation, as large as what it holds. All of it is immutable from its publication on, but for the
+//! slots of an inner node. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
+//! any more, and [`NEEDY`], with it, if the child is to be split or merged (see [`rebuild`](super::rebuild)).
+
+use alloc::alloc::{alloc, dealloc, handle_alloc_error};
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use super::entry::{Entry, Item};
+use super::form;
+use crate::sync::{AtomicPtr, UnsafeCell};
+
+pub(super) type Slot<K, V> = AtomicPtr<Node<K, V>>;
+
+/// The slot does not change any more.
+const FROZEN: usize = 1;
+/// Its child is the reason.
+const NEEDY: usize = 2;
+
+#[derive(Clone, Copy)]
+struct Head {
+    level: u32,
+    /// Of a leaf, its entries; of an inner node, its children.
+    len: u32,
+}
+
+#[repr(C, align(8))]
+pub(super) struct Node<K, V> {
+    /// Never written once the node is published; a cell so that loom sees an access that publication does not order.
+    head: UnsafeCell<Head>,
+    _holds: PhantomData<(K, V)>,
+}
+
+/// Where the parts of a node begin, in bytes from its address.
+struct Parts {
+    keys: usize,
+    entries: usize,
+    /// Values of a leaf, slots of an inner node.
+    last: usize,
+    end: usize,
+    align: usize,
+}
+
+const fn up(offset: usize, align: usize) -> usize {
+    offset.next_multiple_of(align)
+}
+
+/// A pointer as it is in a slot, without its bits.
+#[inline(always)]
+pub(super) fn bare<K, V>(node: *mut Node<K, V>) -> *mut Node<K, V> {
+    node.map_addr(|addr| addr & !(FROZEN | NEEDY))
+}
+
+#[inline(always)]
+pub(super) fn is_frozen<K, V>(node: *mut Node<K, V>) -> bool {
+    node.addr() & FROZEN != 0
+}
+
+pub(super) fn is_needy<K, V>(node: *mut Node<K, V>) -> bool {
+    node.addr() & NEEDY != 0
+}
+
+pub(super) fn frozen<K, V>(node: *mut Node<K, V>, needy: bool) -> *mut Node<K, V> {
+    node.map_addr(|addr| addr | FROZEN | if needy { NEEDY } else { 0 })
+}
+
+/// A key between two children, read: where the key is, its prefix, and the entry that it belongs to if keys are boxed.
+pub(super) struct Separator<K, V> {
+    pub(super) key: *const K,
+    prefix: u64,
+    pub(super) entry: Option<NonNull<Entry<K, V>>>,
+}
+
+impl<K, V> Clone for Separator<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Separator<K, V> {}
+
+/// A node that the holder may read: protected by a guard, or not shared.
+///
+/// The methods are unsafe where they take an index, which must be within the node, and where they need the right kind
+/// of node. Results live as long as the node.
+pub(super) struct Ref<K, V>(NonNull<Node<K, V>>);
+
+impl<K, V> Clone for Ref<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Ref<K, V> {}
+impl<K, V> PartialEq for Ref<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<K, V> Ref<K, V> {
+    /// `None` for null, which stands for an empty leaf.
+    ///
+    /// # Safety
+    ///
+    /// Null, or a node that is protected by a guard or not shared, for as long as the result is used. Without bits.
+    #[inline(always)]
+    pub(super) unsafe fn new(node: *mut Node<K, V>) -> Option<Self> {
+        debug_assert_eq!(node, bare(node));
+        NonNull::new(node).map(Self)
+    }
+
+    pub(super) fn as_ptr(self) -> *mut Node<K, V> {
+        self.0.as_ptr()
+    }
+
+    #[inline(always)]
+    fn head(self) -> Head {
+        // SAFETY: alive by the contract of `new`, and not written after its publication.
+        unsafe { self.0.as_ref() }.head.with(|head| unsafe { *head })
+    }
+
+    #[inline(always)]
+    pub(super) fn level(self) -> u32 {
+        self.head().level
+    }
+
+    #[inline(always)]
+    pub(super) fn len(self) -> usize {
+        self.head().len as usize
+    }
+
+    #[inline(always)]
+    fn parts(level: u32, len: usize) -> Parts {
+        let keys = if level == 0 { len } else { len - 1 };
+        let pointers = size_of::<*mut Entry<K, V>>();
+        let mut align = align_of::<Node<K, V>>();
+        let mut at = size_of::<Node<K, V>>();
+        let mut part = |count: usize, size: usize, alignment: usize| {
+            align = align.max(alignment);
+            let begin = up(at, alignment);
+            at = begin + count * size;
+            begin
+        };
+        let first = if form::keys_inline::<K>() {
+            part(keys, size_of::<K>(), align_of::<K>())
+        } else if form::keys_prefixed::<K>() {
+            part(keys, size_of::<u64>(), align_of::<u64>())
+        } else {
+            part(0, 0, 1)
+        };
+        let boxed = if level == 0 { !form::values_inline::<K, V>() } else { !form::keys_inline::<K>() };
+        let entries = part(if boxed { keys } else { 0 }, pointers, pointers);
+        let last = if level > 0 {
+            part(len, size_of::<Slot<K, V>>(), align_of::<Slot<K, V>>())
+        } else if boxed {
+            part(0, 0, 1)
+        } else {
+            part(len, size_of::<V>(), align_of::<V>())
+        };
+        Parts { keys: first, entries, last, end: at, align }
+    }
+
+    fn layout(level: u32, len: usize) -> Layout {
+        let parts = Self::parts(level, len);
+        Layout::from_size_align(parts.end, parts.align).expect("nodes are small")
+    }
+
+    /// What it occupies, in bytes.
+    pub(super) fn bytes(self) -> usize {
+        Self::layout(self.level(), self.len()).size()
+    }
+
+    #[inline(always)]
+    fn keys(self) -> *mut u8 {
+        // Where keys begin does not depend on how many there are.
+        // SAFETY: within the node, or one past.
+        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(1, 1).keys) }
+    }
+
+    #[inline(always)]
+    fn entries(self) -> *mut NonNull<Entry<K, V>> {
+        let head = self.head();
+        // SAFETY: within the node, or one past.
+        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(head.level, head.len as usize).entries).cast() }
+    }
+
+    #[inline(always)]
+    fn last(self) -> *mut u8 {
+        let head = self.head();
+        // SAFETY: within the node, or one past.
+        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(head.level, head.len as usize).last) }
+    }
+
+    /// The key at `index`: of an entry of a leaf, or between two children.
+    ///
+    /// # Safety
+    ///
+    /// `index` is below the number of keys.
+    #[inline(always)]
+    pub(super) unsafe fn key(self, index: usize) -> *const K {
+        // SAFETY: the caller's promise; the entry lives as long as the node that points to it.
+        unsafe {
+            if form::keys_inline::<K>() {
+                self.keys().cast::<K>().add(index)
+            } else {
+                let entry = self.entries().add(index).read();
+                (&raw const (*entry.as_ptr()).key).cast()
+            }
+        }
+    }
+
+    /// The prefix of the key at `index`, where keys are prefixed.
+    ///
+    /// # Safety
+    ///
+    /// `index` is below the number of keys.
+    #[inline(always)]
+    pub(super) unsafe fn prefix(self, index: usize) -> u64 {
+        debug_assert!(form::keys_prefixed::<K>());
+        // SAFETY: the caller's promise.
+        unsafe { self.keys().cast::<u64>().add(index).read() }
+    }
+
+    /// The entry at `index` of a leaf.
+    ///
+    /// # Safety
+    ///
+    /// A leaf, and `index` is below its length.
+    #[inline(always)]
+    pub(super) unsafe fn item(self, index: usize) -> Item<K, V> {
+        // SAFETY: the caller's promise; the entry lives as long as the leaf.
+        unsafe {
+            if form::values_inline::<K, V>() {
+                Item { key: self.key(index), value: self.last().cast::<V>().add(index), entry: None }
+            } else {
+                let entry = self.entries().add(index).read();
+                let boxed = entry.as_ptr();
+                // A key that lies in the node is lent from the entry all the same, which outlives the node.
+                Item {
+                    key: (&raw const (*boxed).key).cast(),
+                    value: (&raw const (*boxed).value).cast(),
+                    entry: Some(entry),
+                }
+            }
+        }
+    }
+
+    /// The slot of child `index` of an inner node.
+    ///
+    /// # Safety
+    ///
+    /// An inner node, and `index` is below its length.
+    #[inline(always)]
+    pub(super) unsafe fn slot<'n>(self, index: usize) -> &'n Slot<K, V> {
+        // SAFETY: the caller's promise; the node lives as long as the caller uses what it reads.
+        unsafe { &*self.last().cast::<Slot<K, V>>().add(index) }
+    }
+
+    /// The key between children `index` and `index + 1`.
+    ///
+    /// # Safety
+    ///
+    /// An inner node, and there are these children.
+    pub(super) unsafe fn separator(self, index: usize) -> Separator<K, V> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let boxed = !form::keys_inline::<K>();
+            Separator {
+                key: self.key(index),
+                prefix: if form::keys_prefixed::<K>() { self.prefix(index) } else { 0 },
+                entry: boxed.then(|| self.entries().add(index).read()),
+            }
+        }
+    }
+
+    /// The first key of a leaf as a separator; the caller acquires the entry if it uses it.
+    ///
+    /// # Safety
+    ///
+    /// A leaf that is not empty.
+    pub(super) unsafe fn first_as_separator(self) -> Separator<K, V> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Separator {
+                key: self.key(0),
+                prefix: if form::keys_prefixed::<K>() { self.prefix(0) } else { 0 },
+                entry: if form::keys_inline::<K>() { None } else { self.item(0).entry },
+            }
+        }
+    }
+
+    /// A node without contents, which the caller fills before it publishes it.
+    fn allocate(level: u32, len: usize) -> Self {
+        let layout = Self::layout(level, len);
+        // SAFETY: a node's size is not zero.
+        let node = unsafe { alloc(layout) }.cast::<Node<K, V>>();
+        let Some(node) = NonNull::new(node) else { handle_alloc_error(layout) };
+        let len = u32::try_from(len).expect("nodes are small");
+        // SAFETY: allocated for it.
+        unsafe { node.write(Node { head: UnsafeCell::new(Head { level, len }), _holds: PhantomData }) };
+        Self(node)
+    }
+
+    /// A leaf whose entries are copies of `ranges` of other leaves, in turn, with `item` between the first and the second if
+    /// there is one. Entries that are boxed are then in both.
+    ///
+    /// # Safety
+    ///
+    /// The ranges are within their leaves.
+    #[inline]
+    pub(super) unsafe fn leaf(ranges: &[Run<K, V>], item: Option<(&Item<K, V>, u64)>) -> Self {
+        let len = ranges.iter().map(|run| run.len).sum::<usize>() + usize::from(item.is_some());
+        let new = Self::allocate(0, len);
+        let mut at = 0;
+        for (place, run) in ranges.iter().enumerate() {
+            // SAFETY: the caller's promise, and the new leaf is as long as all of it.
+            unsafe { new.copy_keys(at, run.from, run.start, run.len) };
+            if let Some(from) = run.from {
+                // SAFETY: as above.
+                unsafe {
+                    if form::values_inline::<K, V>() {
+                        let values = from.last().cast::<V>().add(run.start);
+                        ptr::copy_nonoverlapping(values, new.last().cast::<V>().add(at), run.len);
+                    } else {
+                        ptr::copy_nonoverlapping(
+                            from.entries().add(run.start),
+                            new.entries().add(at),
+                            run.len,
+                        );
+                    }
+                }
+            }
+            at += run.len;
+            if let (0, Some((item, prefix))) = (place, item) {
+                // SAFETY: counted above, and the caller's promise.
+                unsafe { new.set(at, item, prefix) };
+                at += 1;
+            }
+        }
+        new
+    }
+
+    /// A leaf of these entries, with their prefixes.
+    ///
+    /// # Safety
+    ///
+    /// The items can be read.
+    pub(super) unsafe fn leaf_of(items: &[(Item<K, V>, u64)]) -> Self {
+        let new = Self::allocate(0, items.len());
+        for (at, (item, prefix)) in items.iter().enumerate() {
+            // SAFETY: as long as there are items, and the caller's promise.
+            unsafe { new.set(at, item, *prefix) };
+        }
+        new
+    }
+
+    /// # Safety
+    ///
+    /// A leaf that is not published, an index within it, and an item that can be read.
+    #[inline(always)]
+    unsafe fn set(self, at: usize, item: &Item<K, V>, prefix: u64) {
+        // SAFETY: the caller's promise. Keys and values that are copied are plain.
+        unsafe {
+            if form::keys_inline::<K>() {
+                ptr::copy_nonoverlapping(item.key, self.keys().cast::<K>().add(at), 1);
+            } else if form::keys_prefixed::<K>() {
+                self.keys().cast::<u64>().add(at).write(prefix);
+            }
+            if form::values_inline::<K, V>() {
+                ptr::copy_nonoverlapping(item.value, self.last().cast::<V>().add(at), 1);
+            } else {
+                self.entries().add(at).write(item.entry.expect("boxed in this form"));
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `len` keys from `start` on are there in `from`, and from `at` on in `self`, which is not published.
+    #[inline(always)]
+    unsafe fn copy_keys(self, at: usize, from: Option<Self>, start: usize, len: usize) {
+        let Some(from) = from else { return };
+        // SAFETY: the caller's promise. Keys that are copied are plain.
+        unsafe {
+            if form::keys_inline::<K>() {
+                let keys = from.keys().cast::<K>().add(start);
+                ptr::copy_nonoverlapping(keys, self.keys().cast::<K>().add(at), len);
+            } else if form::keys_prefixed::<K>() {
+                let prefixes = from.keys().cast::<u64>().add(start);
+                ptr::copy_nonoverlapping(prefixes, self.keys().cast::<u64>().add(at), len);
+            }
+        }
+    }
+
+    /// An inner node with these children (bits are removed) and one separator fewer.
+    ///
+    /// # Safety
+    ///
+    /// The separators can be read. There is at least one child.
+    pub(super) unsafe fn inner(
+        level: u32,
+        children: &[*mut Node<K, V>],
+        separators: &[Separator<K, V>],
+    ) -> Self {
+        assert!(level > 0 && children.len() == separators.len() + 1, "one separator between two children");
+        let new = Self::allocate(level, children.len());
+        for (index, separator) in separators.iter().enumerate() {
+            // SAFETY: counted above, and the caller's promise. Keys that are copied are plain.
+            unsafe {
+                if form::keys_inline::<K>() {
+                    ptr::copy_nonoverlapping(separator.key, new.keys().cast::<K>().add(index), 1);
+                } else {
+                    if form::keys_prefixed::<K>() {
+                        new.keys().cast::<u64>().add(index).write(separator.prefix);
+                    }
+                    new.entries().add(index).write(separator.entry.expect("boxed in this form"));
+                }
+            }
+        }
+        for (index, &child) in children.iter().enumerate() {
+            // SAFETY: counted above.
+            unsafe { new.last().cast::<Slot<K, V>>().add(index).write(AtomicPtr::new(bare(child))) };
+        }
+        new
+    }
+
+    /// Frees the node's memory, and nothing that it points to.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reaches the node any more.
+    pub(super) unsafe fn free(self) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::reclaim(self.0.cast()) }
+    }
+
+    /// As [`free`](Self::free), for the reclaimer.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(super) unsafe fn reclaim(node: NonNull<u8>) {
+        let node = node.cast::<Node<K, V>>();
+        // SAFETY: nobody reaches the node any more. Mutably, so that loom sees who still does.
+        let head = unsafe { node.as_ref() }.head.with_mut(|head| unsafe { *head });
+        let layout = Self::layout(head.level, head.len as usize);
+        // SAFETY: allocated with this layout. Slots and heads need no drop.
+        unsafe { dealloc(node.as_ptr().cast(), layout) }
+    }
+}
+
+/// A part of a leaf, or of nothing, which is empty.
+pub(super) struct Run<K, V> {
+    pub(super) from: Option<Ref<K, V>>,
+    pub(super) start: usize,
+    pub(super) len: usize,
+}
+
+impl<K, V> Run<K, V> {
+    #[inline(always)]
+    pub(super) fn new(from: Option<Ref<K, V>>, range: core::ops::Range<usize>) -> Self {
+        Self { from, start: range.start, len: range.len() }
+    }
+}

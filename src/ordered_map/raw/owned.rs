@@ -1,0 +1,143 @@
+//! The entries of a map that nobody shares any more.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+
+use super::Raw;
+use super::entry::{Entry, Item};
+use super::form;
+use super::node::{Ref, bare};
+use crate::reclaim::Reclaim;
+use crate::sync::Ordering;
+#[cfg(not(latchfree_loom))]
+use crate::sync::WithMut as _;
+
+/// All entries, by value and in order. Dropping it drops the rest.
+pub(in crate::ordered_map) struct Owned<K, V> {
+    leaves: alloc::vec::IntoIter<Ref<K, V>>,
+    front: Option<(Ref<K, V>, Range<usize>)>,
+    back: Option<(Ref<K, V>, Range<usize>)>,
+    /// Entries that were separators.
+    shares: Vec<NonNull<Entry<K, V>>>,
+    len: usize,
+}
+
+impl<K, V> Owned<K, V> {
+    /// Takes all nodes out of a map.
+    pub(in crate::ordered_map) fn new<R: Reclaim>(raw: &mut Raw<K, V, R>) -> Self {
+        let root = raw.root.with_mut(|root| core::mem::replace(root, ptr::null_mut()));
+        let (mut leaves, mut shares, mut len) = (Vec::new(), Vec::new(), 0);
+        // SAFETY: nobody shares the map.
+        let mut nodes: Vec<Ref<K, V>> = unsafe { Ref::new(root) }.into_iter().collect();
+        while let Some(node) = nodes.pop() {
+            if node.level() == 0 {
+                len += node.len();
+                leaves.push(node);
+                continue;
+            }
+            // The first is popped first.
+            for index in (0..node.len()).rev() {
+                // SAFETY: within the node, which is ours.
+                unsafe {
+                    if index > 0 {
+                        shares.extend(node.separator(index - 1).entry);
+                    }
+                    // Acquire: other threads' changes, though whoever made this map ours has seen them.
+                    nodes.extend(Ref::new(bare(node.slot(index).load(Ordering::Acquire))));
+                }
+            }
+            // SAFETY: ours, and not reached again.
+            unsafe { node.free() };
+        }
+        Self { leaves: leaves.into_iter(), front: None, back: None, shares, len }
+    }
+
+    pub(in crate::ordered_map) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(in crate::ordered_map) fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some((leaf, range)) = &mut self.front {
+                if let Some(index) = range.next() {
+                    self.len -= 1;
+                    // SAFETY: within the leaf, and each is taken once.
+                    return Some(unsafe { take(leaf.item(index)) });
+                }
+                // SAFETY: ours; its entries are taken, or at the other end.
+                unsafe { leaf.free() };
+                self.front = None;
+            }
+            self.front = self.leaves.next().map(whole).or_else(|| self.back.take());
+            self.front.as_ref()?;
+        }
+    }
+
+    pub(in crate::ordered_map) fn next_back(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some((leaf, range)) = &mut self.back {
+                if let Some(index) = range.next_back() {
+                    self.len -= 1;
+                    // SAFETY: within the leaf, and each is taken once.
+                    return Some(unsafe { take(leaf.item(index)) });
+                }
+                // SAFETY: ours; its entries are taken, or at the other end.
+                unsafe { leaf.free() };
+                self.back = None;
+            }
+            self.back = self.leaves.next_back().map(whole).or_else(|| self.front.take());
+            self.back.as_ref()?;
+        }
+    }
+}
+
+fn whole<K, V>(leaf: Ref<K, V>) -> (Ref<K, V>, Range<usize>) {
+    (leaf, 0..leaf.len())
+}
+
+/// # Safety
+///
+/// The entry is owned by the caller, who takes it once.
+unsafe fn take<K, V>(item: Item<K, V>) -> (K, V) {
+    // SAFETY: the caller's promise; what is not boxed is plain.
+    unsafe {
+        match item.entry {
+            Some(entry) => Entry::into_pair(entry),
+            None => {
+                debug_assert!(form::values_inline::<K, V>());
+                (item.key.read(), item.value.read())
+            }
+        }
+    }
+}
+
+impl<K, V> Drop for Owned<K, V> {
+    fn drop(&mut self) {
+        /// Goes on with the rest if a destructor panics.
+        struct Rest<'a, K, V>(&'a mut Owned<K, V>);
+        impl<K, V> Rest<'_, K, V> {
+            fn drain(&mut self) {
+                while let Some(pair) = self.0.next() {
+                    drop(pair);
+                }
+                while let Some(entry) = self.0.shares.pop() {
+                    // SAFETY: a separator's share, whose node is gone.
+                    unsafe { Entry::<K, V>::release(entry.cast()) };
+                }
+            }
+        }
+        impl<K, V> Drop for Rest<'_, K, V> {
+            fn drop(&mut self) {
+                self.drain();
+            }
+        }
+        Rest(self).drain();
+    }
+}
+
+impl<K, V, R: Reclaim> Drop for Raw<K, V, R> {
+    fn drop(&mut self) {
+        drop(Owned::new(self));
+    }
+}

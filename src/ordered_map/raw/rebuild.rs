@@ -1,0 +1,387 @@
+//! Splits and merges: an inner node is frozen, rebuilt and replaced in one exchange.
+//!
+//! ```text
+//!        slot ---> [ a | n | c ]            slot ---> [ a | n1 | n2 | c ]
+//!                    |   |   |        =>                |   |    |    |        n: needy, too long or too short
+//!                    f   f!  f                          (new slots)            f: frozen, f!: and the reason
+//! ```
+//! 1. Whoever finds a child too long or too short freezes its slot with `NEEDY`, from exactly the child that it judged.
+//! 2. Then all other slots of the parent. From here on the parent's contents are constant.
+//! 3. A new parent is built, in which every needy child is split, or merged with a neighbour, or shares with it. Inner
+//!    children that take part are frozen first, in the same way.
+//! 4. One exchange of the slot that the parent hangs off replaces it. What it replaced is retired.
+//!
+//! A thread that meets a frozen slot on its way to a change does 2 to 4 as well. All see the same needs, so whoever wins
+//! the last exchange has done everybody's work, and nobody freezes again for the same need. Separators and positions
+//! decide; no key is compared, so no code of the user runs here.
+//!
+//! The root slot is never frozen. There a node that became too long gets a parent, and a parent of one child gives way to it.
+//!
+//! **Thresholds keep apart**, so that no rebuilding makes a need: what comes out of a split or of sharing has at least
+//! [`LEAF_MIN`] or [`INNER_MIN`] and at most [`LEAF_MAX`] or [`INNER_MAX`], and what comes out of a merge at most
+//! `merged`. Only the first and the last nodes of a level may be short, as long as they are not empty: they are split
+//! unevenly, since keys that come in ascending order fill nodes to the brim that way.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+
+use equivalent::Comparable;
+
+use super::Raw;
+use super::cursor::HEIGHT;
+use super::entry::Entry;
+use super::node::{Ref, Run, Separator, Slot, frozen, is_frozen, is_needy};
+use super::search::{self, Edge};
+use crate::reclaim::{Reclaim, Retired};
+use crate::sync::Ordering;
+
+const SMALL: bool = cfg!(any(latchfree_loom, latchfree_stall));
+
+/// A longer leaf is split.
+pub(super) const LEAF_MAX: usize = if SMALL { 2 } else { 64 };
+/// A shorter leaf is merged with a neighbour, or shares with it.
+pub(super) const LEAF_MIN: usize = if SMALL { 1 } else { 16 };
+/// The same for inner nodes, in children.
+pub(super) const INNER_MAX: usize = if SMALL { 3 } else { 64 };
+pub(super) const INNER_MIN: usize = if SMALL { 2 } else { 16 };
+
+/// How often one operation looks for work that it, or the work itself, has made. More than one for each level: what is
+/// left undone is seen by the next operation there.
+const ROUNDS: usize = 4 * HEIGHT;
+
+const fn most(level: u32) -> usize {
+    if level == 0 { LEAF_MAX } else { INNER_MAX }
+}
+
+const fn least(level: u32) -> usize {
+    if level == 0 { LEAF_MIN } else { INNER_MIN }
+}
+
+/// Up to so many together become one node; with more, each of two gets at least `least`.
+const fn merged(level: u32) -> usize {
+    let (enough, two) = (most(level) * 3 / 4, 2 * least(level) - 1);
+    if enough > two { enough } else { two }
+}
+
+/// What is going to replace a node, and what becomes of the rest once it has.
+struct Plan<K, V> {
+    level: u32,
+    children: Vec<*mut super::Node<K, V>>,
+    separators: Vec<Separator<K, V>>,
+    /// Nodes that will be replaced.
+    old: Vec<Ref<K, V>>,
+    /// Nodes that were made for it.
+    fresh: Vec<Ref<K, V>>,
+    /// Entries that become separators, and those that cease to be one.
+    acquired: Vec<NonNull<Entry<K, V>>>,
+    dropped: Vec<NonNull<Entry<K, V>>>,
+}
+
+impl<K, V> Plan<K, V> {
+    fn new(level: u32) -> Self {
+        Self {
+            level,
+            children: Vec::new(),
+            separators: Vec::new(),
+            old: Vec::new(),
+            fresh: Vec::new(),
+            acquired: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Cuts the entries of a group of adjacent leaves anew.
+    ///
+    /// # Safety
+    ///
+    /// They are leaves that may be read.
+    unsafe fn leaves(&mut self, group: &[Ref<K, V>], at_end: bool) {
+        let total = group.iter().map(|leaf| leaf.len()).sum();
+        for piece in pieces(0, total, group.len() > 1, at_end) {
+            let mut runs = Vec::with_capacity(group.len());
+            let mut before = 0;
+            for &leaf in group {
+                let within = |at: usize| at.clamp(before, before + leaf.len()) - before;
+                let range = within(piece.start)..within(piece.end);
+                if !range.is_empty() {
+                    runs.push(Run::new(Some(leaf), range));
+                }
+                before += leaf.len();
+            }
+            // SAFETY: the ranges are within their leaves, which the caller lets us read.
+            let leaf = unsafe { Ref::leaf(&runs, None) };
+            self.fresh.push(leaf);
+            if piece.start > 0 {
+                // SAFETY: not empty: there are entries before and in every piece but the first.
+                let separator = unsafe { leaf.first_as_separator() };
+                if let Some(entry) = separator.entry {
+                    // SAFETY: a leaf owns it.
+                    unsafe { entry.as_ref() }.acquire();
+                    self.acquired.push(entry);
+                }
+                self.separators.push(separator);
+            }
+            self.children.push(leaf.as_ptr());
+        }
+        self.old.extend_from_slice(group);
+    }
+
+    /// Cuts the children of a group of adjacent inner nodes anew; `between` are the separators of the group.
+    ///
+    /// # Safety
+    ///
+    /// They are inner nodes that may be read, all of one level.
+    unsafe fn inners(&mut self, group: &[Ref<K, V>], between: &[Separator<K, V>], at_end: bool) {
+        let (mut children, mut separators) = (Vec::new(), Vec::new());
+        for (place, &node) in group.iter().enumerate() {
+            if place > 0 {
+                separators.push(between[place - 1]);
+            }
+            for index in 0..node.len() {
+                // SAFETY: within the node.
+                unsafe {
+                    children.push(freeze(node.slot(index)));
+                    if index > 0 {
+                        separators.push(node.separator(index - 1));
+                    }
+                }
+            }
+        }
+        for piece in pieces(self.level - 1, children.len(), group.len() > 1, at_end) {
+            if piece.start > 0 {
+                self.separators.push(separators[piece.start - 1]);
+            }
+            let within = &separators[piece.start..piece.end - 1];
+            // SAFETY: the separators belong to nodes that may be read.
+            let node = unsafe { Ref::inner(self.level - 1, &children[piece], within) };
+            self.fresh.push(node);
+            self.children.push(node.as_ptr());
+        }
+        self.old.extend_from_slice(group);
+    }
+
+    /// The node that the plan describes; at the root, it may be its only child, or a parent of several.
+    ///
+    /// # Safety
+    ///
+    /// The separators may be read.
+    unsafe fn finish(&mut self, at_root: bool, at_end: bool) -> *mut super::Node<K, V> {
+        if at_root && self.children.len() == 1 {
+            return super::node::bare(self.children[0]);
+        }
+        if at_root && self.children.len() > INNER_MAX && (self.level as usize) < HEIGHT {
+            let (children, separators) =
+                (core::mem::take(&mut self.children), core::mem::take(&mut self.separators));
+            for piece in pieces(self.level, children.len(), false, at_end) {
+                if piece.start > 0 {
+                    self.separators.push(separators[piece.start - 1]);
+                }
+                let within = &separators[piece.start..piece.end - 1];
+                // SAFETY: the caller's promise.
+                let node = unsafe { Ref::inner(self.level, &children[piece], within) };
+                self.fresh.push(node);
+                self.children.push(node.as_ptr());
+            }
+            self.level += 1;
+        }
+        // SAFETY: the caller's promise.
+        let node = unsafe { Ref::inner(self.level, &self.children, &self.separators) };
+        self.fresh.push(node);
+        node.as_ptr()
+    }
+}
+
+/// How `total` entries or children are cut into nodes.
+fn pieces(level: u32, total: usize, may_merge: bool, at_end: bool) -> impl Iterator<Item = Range<usize>> {
+    let count = if may_merge && total <= merged(level) { 1 } else { total.div_ceil(most(level)).max(2) };
+    let cut = move |index: usize| {
+        if at_end && count == 2 && index == 1 {
+            // What comes in ascending order goes to the last node.
+            total - (most(level) / 8).max(least(level).min(2))
+        } else {
+            total * index / count
+        }
+    };
+    (0..count).map(move |index| cut(index)..cut(index + 1))
+}
+
+/// Freezes a slot and returns what is in it, with its bits.
+fn freeze<K, V>(slot: &Slot<K, V>) -> *mut super::Node<K, V> {
+    // Acquire, here and below: for the child's contents.
+    let mut node = slot.load(Ordering::Acquire);
+    while !is_frozen(node) {
+        // AcqRel: what the slot's past writers did is passed on to those who read it frozen. Losing means that a child was
+        // replaced, which is somebody's progress, or that another thread froze the slot.
+        match slot.compare_exchange(node, frozen(node, false), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return frozen(node, false),
+            Err(now) => node = now,
+        }
+    }
+    node
+}
+
+impl<K, V, R: Reclaim> Raw<K, V, R> {
+    /// Rebuilds the inner node that hangs off `slot`, with what its frozen slots ask for. It may fail if `slot` changed;
+    /// the caller starts again from the root in either case. `at_end`: nothing is to the right of the node.
+    #[cold]
+    pub(super) fn rebuild(&self, slot: &Slot<K, V>, node: Ref<K, V>, at_end: bool, guard: &R::Guard) {
+        // Relaxed: a hint; the exchange below decides. A frozen slot fails it, so that a node is never frozen before its
+        // parent for a rebuilding of the parent.
+        if slot.load(Ordering::Relaxed) != node.as_ptr() {
+            return;
+        }
+        let count = node.len();
+        // SAFETY: within the node, which the guard protects.
+        let children: Vec<_> = (0..count).map(|index| freeze(unsafe { node.slot(index) })).collect();
+        // SAFETY: children of inner nodes are not null, and protected by the guard: the slots are frozen.
+        let child = |index: usize| unsafe { Ref::new(super::node::bare(children[index])) }.expect("a child");
+        // SAFETY: within the node.
+        let separator = |index: usize| unsafe { node.separator(index) };
+
+        let mut plan = Plan::new(node.level());
+        plan.old.push(node);
+        // A child that is too short takes part with the next one; the last one, with the one before.
+        let short = |index: usize| is_needy(children[index]) && child(index).len() <= most(plan_level(node));
+        let mut index = 0;
+        while index < count {
+            let mut end = index + 1;
+            while end < count && (short(end - 1) || end + 1 == count && short(end)) {
+                end += 1;
+            }
+            if index > 0 {
+                plan.separators.push(separator(index - 1));
+            }
+            if end - index == 1 && (!is_needy(children[index]) || short(index)) {
+                plan.children.push(children[index]);
+            } else {
+                let group: Vec<_> = (index..end).map(child).collect();
+                let between: Vec<_> = (index..end - 1).map(separator).collect();
+                // SAFETY: the children are protected by the guard and of the same level.
+                unsafe {
+                    if node.level() == 1 {
+                        plan.dropped.extend(between.iter().filter_map(|separator| separator.entry));
+                        plan.leaves(&group, at_end && end == count);
+                    } else {
+                        plan.inners(&group, &between, at_end && end == count);
+                    }
+                }
+            }
+            index = end;
+        }
+        self.carry_out(slot, node.as_ptr(), plan, at_end, guard);
+    }
+
+    /// Gives a root that is a leaf, and too long, a parent.
+    #[cold]
+    fn grow(&self, leaf: Ref<K, V>, guard: &R::Guard) {
+        let mut plan = Plan::new(1);
+        // SAFETY: a leaf, protected by the guard.
+        unsafe { plan.leaves(&[leaf], true) };
+        self.carry_out(&self.root, leaf.as_ptr(), plan, true, guard);
+    }
+
+    fn carry_out(
+        &self,
+        slot: &Slot<K, V>,
+        old: *mut super::Node<K, V>,
+        mut plan: Plan<K, V>,
+        at_end: bool,
+        guard: &R::Guard,
+    ) {
+        // SAFETY: the separators belong to nodes that the guard protects, or to entries that we acquired.
+        let new = unsafe { plan.finish(ptr::eq(slot, &*self.root), at_end) };
+        // SeqCst: see `Raw::exchange`; the new nodes are published. Losing means that another thread replaced the node, or that
+        // its slot is frozen and its parent about to be replaced.
+        if slot.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            let nodes = plan.old.into_iter().map(Self::retired_node);
+            let shares = plan.dropped.into_iter().map(|entry| Retired {
+                object: entry.cast(),
+                reclaim: Entry::<K, V>::release,
+                bytes: 0,
+            });
+            // SAFETY: replaced by the exchange that we won, and with them the separators that were dropped.
+            unsafe { self.retire(nodes.chain(shares), guard) };
+        } else {
+            for node in plan.fresh {
+                // SAFETY: never published.
+                unsafe { node.free() };
+            }
+            for entry in plan.acquired {
+                // SAFETY: the share that was acquired for the plan; the leaf's share is still there.
+                unsafe { Entry::<K, V>::release(entry.cast()) };
+            }
+        }
+    }
+
+    /// Looks for nodes that are too long or too short on the way to an edge, and has them rebuilt.
+    #[cold]
+    pub(super) fn tend<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) {
+        for _ in 0..ROUNDS {
+            if self.tend_once(edge, guard) {
+                return;
+            }
+        }
+    }
+
+    /// True if nothing was to be done; else something was, by us or by somebody else, and it is worth looking again.
+    fn tend_once<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) -> bool {
+        let mut slot: &Slot<K, V> = &self.root;
+        let mut above: Option<(&Slot<K, V>, Ref<K, V>)> = None;
+        let (mut at_start, mut at_end) = (true, true);
+        loop {
+            // Acquire: for the node's contents.
+            let pointer = slot.load(Ordering::Acquire);
+            if is_frozen(pointer) {
+                let (slot, node) = above.expect("the root slot is never frozen");
+                self.rebuild(slot, node, at_end, guard);
+                return false;
+            }
+            // SAFETY: read from a slot under the guard, and without bits.
+            let Some(node) = (unsafe { Ref::new(pointer) }) else { return true };
+            let (level, len) = (node.level(), node.len());
+            match above {
+                None if level == 0 && len > LEAF_MAX => {
+                    self.grow(node, guard);
+                    return false;
+                }
+                None if level > 0 && (len == 1 || len > INNER_MAX && (level as usize) < HEIGHT) => {
+                    self.rebuild(slot, node, true, guard);
+                    return false;
+                }
+                None => {}
+                Some((above, parent)) => {
+                    let least = if at_start || at_end {
+                        least(level).min(1 + level.min(1) as usize)
+                    } else {
+                        least(level)
+                    };
+                    if len > most(level) || len < least && parent.len() > 1 {
+                        // AcqRel, and Relaxed on losing: as in `freeze`. Losing means that the child was replaced.
+                        let needy = frozen(pointer, true);
+                        if slot.compare_exchange(pointer, needy, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                        {
+                            self.rebuild(above, parent, at_end, guard);
+                        }
+                        return false;
+                    }
+                }
+            }
+            if level == 0 {
+                return true;
+            }
+            // SAFETY: an inner node.
+            let index = unsafe { search::child_at(node, edge) };
+            at_start &= index == 0;
+            at_end &= index == len - 1;
+            above = Some((slot, node));
+            // SAFETY: within the node.
+            slot = unsafe { node.slot(index) };
+        }
+    }
+}
+
+/// The level of a node's children.
+fn plan_level<K, V>(node: Ref<K, V>) -> u32 {
+    node.level() - 1
+}

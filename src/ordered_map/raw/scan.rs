@@ -1,0 +1,373 @@
+//! Reading more than one entry.
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::ops::Range;
+
+use equivalent::Comparable;
+
+use super::cursor::Cursor;
+use super::entry::Item;
+use super::node::{Ref, Run};
+use super::search::{self, Edge, Probe};
+use super::{Raw, Taken};
+use crate::reclaim::Reclaim;
+
+/// A walk over the entries between two edges, from both ends. Each leaf is read once, when the walk comes to it.
+pub(in crate::ordered_map) struct Scan<K, V> {
+    front: Option<Side<K, V>>,
+    back: Option<Side<K, V>>,
+    /// The last keys that each side yielded, once both have been used.
+    front_key: *const K,
+    back_key: *const K,
+    done: bool,
+}
+
+/// One end of a scan: the way to a leaf, and which of the leaf's entries are left.
+struct Side<K, V> {
+    cursor: Cursor<K, V>,
+    leaf: Ref<K, V>,
+    left: Range<usize>,
+    /// The other edge lies in this leaf.
+    last: bool,
+}
+
+impl<K: Ord, V> Scan<K, V> {
+    pub(in crate::ordered_map) const fn new() -> Self {
+        Self {
+            front: None,
+            back: None,
+            front_key: core::ptr::null(),
+            back_key: core::ptr::null(),
+            done: false,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// One guard protects the map from before the first call to the last. The edges are always the same.
+    #[inline]
+    pub(in crate::ordered_map) unsafe fn next<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
+        &mut self,
+        raw: &Raw<K, V, R>,
+        edges: impl Fn() -> [Edge<'q, Q>; 2],
+    ) -> Option<Item<K, V>> {
+        loop {
+            if self.done {
+                return None;
+            }
+            let Some(side) = &mut self.front else {
+                let [start, end] = edges();
+                // SAFETY: the caller's promise.
+                let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, start) };
+                self.front = leaf.map(|leaf| {
+                    // SAFETY: a leaf, protected by the caller's guard.
+                    let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
+                    Side { cursor, leaf, last: left.end < leaf.len(), left }
+                });
+                self.done = self.front.is_none();
+                continue;
+            };
+            if let Some(index) = side.left.next() {
+                // SAFETY: within the leaf.
+                let item = unsafe { side.leaf.item(index) };
+                // SAFETY: keys that were yielded are protected by the caller's guard.
+                if !self.back_key.is_null() && unsafe { (*item.key).cmp(&*self.back_key) } != Ordering::Less {
+                    self.done = true;
+                    return None;
+                }
+                self.front_key = item.key;
+                return Some(item);
+            }
+            match (!side.last).then(|| side.cursor.right()).flatten() {
+                Some(leaf) => {
+                    let [_, end] = edges();
+                    side.leaf = leaf;
+                    // SAFETY: a leaf, protected by the caller's guard.
+                    side.left = 0..unsafe { search::before(leaf, end) };
+                    side.last = side.left.end < leaf.len();
+                }
+                None => self.done = true,
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `next`.
+    #[inline]
+    pub(in crate::ordered_map) unsafe fn next_back<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
+        &mut self,
+        raw: &Raw<K, V, R>,
+        edges: impl Fn() -> [Edge<'q, Q>; 2],
+    ) -> Option<Item<K, V>> {
+        loop {
+            if self.done {
+                return None;
+            }
+            let Some(side) = &mut self.back else {
+                let [start, end] = edges();
+                // SAFETY: the caller's promise.
+                let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, end) };
+                self.back = leaf.map(|leaf| {
+                    // SAFETY: a leaf, protected by the caller's guard.
+                    let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
+                    Side { cursor, leaf, last: left.start > 0, left }
+                });
+                self.done = self.back.is_none();
+                continue;
+            };
+            if let Some(index) = side.left.next_back() {
+                // SAFETY: within the leaf.
+                let item = unsafe { side.leaf.item(index) };
+                // SAFETY: keys that were yielded are protected by the caller's guard.
+                if !self.front_key.is_null()
+                    && unsafe { (*item.key).cmp(&*self.front_key) } != Ordering::Greater
+                {
+                    self.done = true;
+                    return None;
+                }
+                self.back_key = item.key;
+                return Some(item);
+            }
+            match (!side.last).then(|| side.cursor.left()).flatten() {
+                Some(leaf) => {
+                    let [start, _] = edges();
+                    side.leaf = leaf;
+                    // SAFETY: a leaf, protected by the caller's guard.
+                    side.left = unsafe { search::before(leaf, start) }..leaf.len();
+                    side.last = side.left.start > 0;
+                }
+                None => self.done = true,
+            }
+        }
+    }
+}
+
+/// Entries of leaves that were all in the map at one moment.
+pub(in crate::ordered_map) struct Leaves<K, V> {
+    leaves: alloc::vec::IntoIter<Part<K, V>>,
+    front: Taken<K, V>,
+    back: Taken<K, V>,
+    len: usize,
+}
+
+type Part<K, V> = (Ref<K, V>, Range<usize>);
+
+fn part<K, V>((leaf, range): Part<K, V>) -> Taken<K, V> {
+    Taken { leaf: Some(leaf), range }
+}
+
+impl<K, V> Leaves<K, V> {
+    pub(in crate::ordered_map) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(in crate::ordered_map) fn next(&mut self) -> Option<Item<K, V>> {
+        loop {
+            if let Some(item) = self.front.next() {
+                self.len -= 1;
+                return Some(item);
+            }
+            self.front = match self.leaves.next() {
+                Some(next) => part(next),
+                None if self.len == 0 => return None,
+                None => core::mem::replace(&mut self.back, Taken::none()),
+            };
+        }
+    }
+
+    pub(in crate::ordered_map) fn next_back(&mut self) -> Option<Item<K, V>> {
+        loop {
+            if let Some(item) = self.back.next_back() {
+                self.len -= 1;
+                return Some(item);
+            }
+            self.back = match self.leaves.next_back() {
+                Some(next) => part(next),
+                None if self.len == 0 => return None,
+                None => core::mem::replace(&mut self.front, Taken::none()),
+            };
+        }
+    }
+}
+
+impl<K, V, R: Reclaim> Raw<K, V, R> {
+    /// The entries between two edges as they were at one moment: leaves that are the same in two collections were all there
+    /// between them, for none ever comes back. A repetition is due to a change that another thread made.
+    pub(in crate::ordered_map) fn snapshot<Q: ?Sized + Comparable<K>>(
+        &self,
+        start: Edge<'_, Q>,
+        end: Edge<'_, Q>,
+        _guard: &R::Guard,
+    ) -> Leaves<K, V> {
+        let collect = || {
+            let mut leaves = Vec::new();
+            // SAFETY: the guard protects all that is reached.
+            let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, start) };
+            while let Some(leaf) = next {
+                // SAFETY: a leaf.
+                let until = unsafe { search::before(leaf, end) };
+                // SAFETY: as above.
+                let from = if leaves.is_empty() { unsafe { search::before(leaf, start) } } else { 0 };
+                leaves.push((leaf, from..until.max(from)));
+                next = if until < leaf.len() { None } else { cursor.right() };
+            }
+            leaves
+        };
+        let mut leaves: Vec<Part<K, V>> = collect();
+        while leaves.len() > 1 {
+            let again = collect();
+            let same =
+                leaves.len() == again.len() && leaves.iter().zip(&again).all(|(one, two)| one.0 == two.0);
+            leaves = again;
+            if same {
+                break;
+            }
+        }
+        let len = leaves.iter().map(|(_, range)| range.len()).sum();
+        Leaves { leaves: leaves.into_iter(), front: Taken::none(), back: Taken::none(), len }
+    }
+
+    /// The first entry behind an edge.
+    pub(in crate::ordered_map) fn after<Q: ?Sized + Comparable<K>>(
+        &self,
+        edge: Edge<'_, Q>,
+        _guard: &R::Guard,
+    ) -> Option<Item<K, V>> {
+        self.nearest(edge, Cursor::right, |leaf| {
+            // SAFETY: a leaf, and an index within it.
+            unsafe {
+                let index = search::before(leaf, edge);
+                (index < leaf.len()).then(|| leaf.item(index))
+            }
+        })
+    }
+
+    /// The last entry before an edge.
+    pub(in crate::ordered_map) fn ahead<Q: ?Sized + Comparable<K>>(
+        &self,
+        edge: Edge<'_, Q>,
+        _guard: &R::Guard,
+    ) -> Option<Item<K, V>> {
+        self.nearest(edge, Cursor::left, |leaf| {
+            // SAFETY: a leaf, and an index within it.
+            unsafe { search::before(leaf, edge).checked_sub(1).map(|index| leaf.item(index)) }
+        })
+    }
+
+    /// The entry that `choose` finds in the first leaf in which it finds one; the leaves passed on the way were there at the
+    /// same moment, as in `snapshot`.
+    fn nearest<Q: ?Sized + Comparable<K>>(
+        &self,
+        edge: Edge<'_, Q>,
+        step: impl Fn(&mut Cursor<K, V>) -> Option<Ref<K, V>>,
+        choose: impl Fn(Ref<K, V>) -> Option<Item<K, V>>,
+    ) -> Option<Item<K, V>> {
+        let mut passed: Vec<Ref<K, V>> = Vec::new();
+        loop {
+            // SAFETY: the callers' guard protects all that is reached.
+            let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, edge) };
+            let (mut count, mut same, mut found) = (0, true, None);
+            while let Some(leaf) = next {
+                found = choose(leaf);
+                if count == 0 && found.is_some() {
+                    return found;
+                }
+                if passed.get(count) != Some(&leaf) {
+                    same = false;
+                    passed.truncate(count);
+                    passed.push(leaf);
+                }
+                count += 1;
+                if found.is_some() {
+                    break;
+                }
+                next = step(&mut cursor);
+            }
+            same &= passed.len() == count;
+            passed.truncate(count);
+            if same || count <= 1 {
+                return found;
+            }
+        }
+    }
+
+    /// Removes what lies between two edges and for which `keep` does not hold; returns how many. Leaf by leaf: `keep` is called
+    /// for each entry that is there when the scan comes to its leaf, and again if the leaf changes before the removal.
+    pub(in crate::ordered_map) fn retain<Q: ?Sized + Comparable<K>>(
+        &self,
+        start: Edge<'_, Q>,
+        end: Edge<'_, Q>,
+        mut keep: impl FnMut(&K, &V) -> bool,
+        guard: &R::Guard,
+    ) -> usize
+    where
+        K: Ord,
+    {
+        let mut removed = 0;
+        // SAFETY: the guard protects all that is reached.
+        let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, start) };
+        let mut from = next.map_or(0, |leaf| {
+            // SAFETY: a leaf.
+            unsafe { search::before(leaf, start) }
+        });
+        while let Some(leaf) = next {
+            // SAFETY: a leaf.
+            let until = unsafe { search::before(leaf, end) };
+            let (mut kept, mut doomed) = (Vec::new(), Vec::new());
+            let mut kept_from = 0;
+            for index in from..until {
+                // SAFETY: within the leaf; key and value are protected by the guard.
+                if !unsafe { keeps(leaf.item(index), &mut keep) } {
+                    kept.push(Run::new(Some(leaf), kept_from..index));
+                    doomed.push(index);
+                    kept_from = index + 1;
+                }
+            }
+            kept.push(Run::new(Some(leaf), kept_from..leaf.len()));
+            // SAFETY: these runs are within the leaf, and leave out what is doomed.
+            if !doomed.is_empty() && !unsafe { self.prune(leaf, &kept, &doomed, guard) } {
+                for index in core::mem::take(&mut doomed) {
+                    // SAFETY: within the leaf, which the guard protects.
+                    let probe = Probe::new::<K>(unsafe { &*leaf.item(index).key });
+                    let gone = self.remove_if(probe, |key, value| !keep(key, value), guard);
+                    removed += usize::from(matches!(gone, Ok(Some(_))));
+                }
+            }
+            removed += doomed.len();
+            from = 0;
+            next = if until < leaf.len() { None } else { cursor.right() };
+        }
+        removed
+    }
+
+    /// Removes the `doomed` of a leaf in one exchange, if the leaf is still in the map.
+    ///
+    /// # Safety
+    ///
+    /// `kept` are all the others, in order.
+    unsafe fn prune(&self, leaf: Ref<K, V>, kept: &[Run<K, V>], doomed: &[usize], guard: &R::Guard) -> bool
+    where
+        K: Ord,
+    {
+        // SAFETY: within the leaf, and not empty.
+        let edge = Edge::Below(Probe::new::<K>(unsafe { &*leaf.item(doomed[0]).key }));
+        let place = self.place(edge, guard);
+        if place.leaf != Some(leaf) {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        let new = unsafe { Ref::leaf(kept, None) };
+        // SAFETY: the new leaf is the old one without the doomed.
+        unsafe { self.replace(&place, leaf, new, doomed.iter().copied(), edge, guard) }
+    }
+}
+
+/// # Safety
+///
+/// Key and value can be read.
+unsafe fn keeps<K, V>(item: Item<K, V>, keep: &mut impl FnMut(&K, &V) -> bool) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { keep(&*item.key, &*item.value) }
+}

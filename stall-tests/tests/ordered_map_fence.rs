@@ -1,0 +1,8 @@
+//! A stopped thread stops nobody, with `Barrier::Fence`: the choice is the process's, so each has a binary of its own.
+
+#[path = "common/freeze.rs"]
+mod freeze;
+#[path = "common/ordered_map.rs"]
+mod ordered_map;
+
+const BARRIER: latchfree_stall::reclaim::Barrier = latchfree_stall::reclaim::Barrier::Fence;
