@@ -206,7 +206,7 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-            self.0.store(value, order);
+            self.0.store(value, mutant::weaken(order));
         }
         #[track_caller]
         pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {

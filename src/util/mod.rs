@@ -1,10 +1,6 @@
 //! Rooms that several structures use.
 
 pub(crate) mod backoff;
-#[allow(dead_code, reason = "the maps count with it")]
 pub(crate) mod count;
 pub(crate) mod per_thread;
-pub(crate) mod count;
 pub(crate) mod prefetch;
-#[allow(dead_code, reason = "the structures that count come next")]
-pub(crate) mod count;
