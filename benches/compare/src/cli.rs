@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long)]
     pub quick: bool,
 
-    /// Every cell of every kind, for hours; best with --filter
+    /// Every cell of every kind, which takes half an hour and more; best with --filter
     #[arg(long, conflicts_with = "quick")]
     pub all: bool,
 

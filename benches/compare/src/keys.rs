@@ -178,7 +178,7 @@ mod tests {
         scattered.sort();
         scattered.dedup();
         assert_eq!(scattered.len(), 1000);
-        assert!((0..1000).is_sorted_by_key(|number| String::ascending(number)));
+        assert!((0..1000).is_sorted_by_key(String::ascending));
         assert!((0..1000).is_sorted_by_key(|number| u64::ascending(number).to_be_bytes()));
     }
 

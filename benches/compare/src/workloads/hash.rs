@@ -47,16 +47,21 @@ struct Mix {
     gets: u64,
     insertions: u64,
     removals: u64,
-    /// Of the capacity; the map is told the capacity when it is made.
+    /// What the map is told when it is made: a thirty-second of the original's or less, which needs gigabytes.
+    capacity: u64,
+    /// Of the capacity.
     prefill: u64,
 }
 
 impl Mix {
-    const READ_HEAVY: Self = Mix { gets: 98, insertions: 1, removals: 1, prefill: 75 };
-    const EXCHANGE: Self = Mix { gets: 10, insertions: 40, removals: 40, prefill: 75 };
-    const RAPID_GROW: Self = Mix { gets: 5, insertions: 80, removals: 5, prefill: 0 };
-    /// A thirty-second of the original's, which needs gigabytes.
-    const CAPACITY: u64 = 1 << 20;
+    const READ_HEAVY: Self = Mix { gets: 98, insertions: 1, removals: 1, capacity: 1 << 20, prefill: 75 };
+    const EXCHANGE: Self = Mix { gets: 10, insertions: 40, removals: 40, capacity: 1 << 20, prefill: 75 };
+    const RAPID_GROW: Self = Mix { gets: 5, insertions: 80, removals: 5, capacity: 1 << 18, prefill: 0 };
+
+    /// Stays at its size, and goes on with the same map in the next run.
+    fn is_steady(self) -> bool {
+        self.insertions == self.removals
+    }
 }
 
 const fn workload(name: &'static str, does: Does, about: &'static str) -> Workload<Does> {
@@ -76,8 +81,7 @@ const PINNED: &str =
     "Look-ups, half of them hits, pinned once for 256 of them; maps that do not pin run as they are.";
 const PINNED_50: &str = "As read50, pinned once for 256 operations; maps that do not pin run as they are.";
 const BATCHES: &str = "Look-ups in batches of 32, half of them hits; a loop where a map has no batches.";
-const MIX_ABOUT: &str =
-    "A mix of conc-map-bench, its threads on keys of their own; told its capacity of 2^20.";
+const MIX_ABOUT: &str = "A mix of conc-map-bench, its threads on keys of their own; told its capacity.";
 
 /// Those that share a filled map stand together.
 #[rustfmt::skip]
@@ -321,6 +325,9 @@ struct Window {
     newest: u64,
 }
 
+/// Keys of a thread, which it uses over and over.
+const KEYS: u64 = 1 << 20;
+
 /// A map in the middle of a mix.
 struct Mixing<M, K> {
     map: M,
@@ -330,8 +337,8 @@ struct Mixing<M, K> {
 
 impl<M: Map<K>, K: Key> Mixing<M, K> {
     fn new(mix: Mix, threads: usize) -> Self {
-        let map = M::new(Mix::CAPACITY as usize);
-        let newest = Mix::CAPACITY * mix.prefill / 100 / threads as u64;
+        let map = M::new(mix.capacity as usize);
+        let newest = mix.capacity * mix.prefill / 100 / threads as u64;
         for id in 0..threads {
             map::fill(&mut map.handle(), Self::number(id, 0)..Self::number(id, newest));
         }
@@ -341,7 +348,7 @@ impl<M: Map<K>, K: Key> Mixing<M, K> {
 
     /// Each thread has keys of its own, which come back after a while.
     fn number(id: usize, at: u64) -> u64 {
-        (id as u64) << 40 | (at & (Mix::CAPACITY - 1))
+        (id as u64) << 40 | (at & (KEYS - 1))
     }
 }
 
@@ -349,10 +356,9 @@ fn mixed<M: Map<K>, K: Key>(mix: Mix, threads: usize, budget: Duration) -> Sampl
 where
     for<'a> M::Handle<'a>: HashHandle<K>,
 {
-    // A map that grows is new in every run; the others stay as large as they are.
     let name = if mix == Mix::EXCHANGE { "exchange" } else { "mix" };
-    let steady = |_: &Mixing<M, K>| mix.insertions == mix.removals;
-    let mixing = shelved((name, threads as u64), steady, || Mixing::new(mix, threads));
+    let mixing =
+        shelved((name, threads as u64), |_: &Mixing<M, K>| mix.is_steady(), || Mixing::new(mix, threads));
     measure::timed(
         threads,
         budget,
@@ -363,7 +369,10 @@ where
             let mut dice = generator(id);
             let mut key = K::MIN;
             let mut ops = 0;
-            while !clock.stopped() {
+            // As many operations as the capacity: in a shorter run a new map is all page faults.
+            let goes_on =
+                |ops| if mix.is_steady() { !clock.stopped() } else { ops < mix.capacity / threads as u64 };
+            while goes_on(ops) {
                 map.refresh();
                 for _ in 0..STRIDE {
                     let die = dice.random_range(0..100);

@@ -350,7 +350,7 @@ fn grow_clocked<'a, K: Key>(
             for number in share(id) {
                 let key = key(number);
                 clocked(&mut latency, || map.insert(key, number));
-                if latency.len() % STRIDE == 0 {
+                if latency.len().is_multiple_of(STRIDE) {
                     map.refresh();
                 }
             }
