@@ -2,3 +2,4 @@
 
 pub mod pin;
 pub mod queue;
+pub mod stack;
