@@ -125,7 +125,7 @@
 //!
 //! - `std` (default): thread-local participants, timed backoff.
 //! - `crossbeam` (default): [`reclaim::Crossbeam`].
-//! - `serde`: `Deserialize` for the structures that own their elements.
+//! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for stacks of `Copy` items.
 //! - `rayon`: `FromParallelIterator`, `ParallelExtend`, also for shared structures, and `IntoParallelIterator`.
 #![cfg_attr(not(feature = "std"), no_std)]
 

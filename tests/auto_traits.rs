@@ -7,7 +7,7 @@ use std::rc::Rc;
 #[cfg(feature = "crossbeam")]
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
-use latchfree::{Epoch, Queue, queue};
+use latchfree::{Epoch, Queue, Stack, queue, stack};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 latchfree::domain! { struct Own; }
@@ -24,6 +24,16 @@ assert_not_impl_any!(Queue<std::sync::MutexGuard<'static, u64>>: Send, Sync);
 assert_not_impl_any!(Queue<&'static Cell<u64>>: Send, Sync);
 assert_impl_all!(queue::IntoIter<u64>: Send);
 assert_not_impl_any!(queue::IntoIter<Rc<u64>>: Send, Sync);
+
+// The same for stacks; what a snapshot holds belongs to the thread that pinned.
+assert_impl_all!(Stack<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Stack<Cell<u64>, Epoch<Own>>: Send, Sync);
+assert_not_impl_any!(Stack<Rc<u64>>: Send, Sync);
+assert_not_impl_any!(Stack<&'static Cell<u64>>: Send, Sync);
+assert_impl_all!(stack::IntoIter<u64>: Send);
+assert_impl_all!(stack::PopAll<'static, u64>: Send);
+assert_not_impl_any!(stack::PopAll<'static, Rc<u64>>: Send, Sync);
+assert_not_impl_any!(stack::Iter<'static, u64>: Send, Sync);
 
 // A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
 assert_not_impl_any!(Guard: Send, Sync, Clone);

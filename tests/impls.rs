@@ -1,16 +1,27 @@
 //! The traits of other crates: serde and rayon.
 #![cfg(any(feature = "serde", feature = "rayon"))]
 
-use latchfree::Queue;
+use latchfree::{Queue, Stack};
 
 #[cfg(feature = "serde")]
 mod serde {
-    use super::Queue;
+    use super::{Queue, Stack};
 
     #[test]
     fn a_sequence_becomes_a_queue_in_order() {
         let queue: Queue<String> = serde_json::from_str(r#"["a", "b", "c"]"#).unwrap();
         assert_eq!(queue.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_stack_comes_back_as_it_was() {
+        let stack: Stack<u64> = (0..1000).collect();
+        let text = serde_json::to_string(&stack).unwrap();
+        assert!(text.starts_with("[0,1,2,"));
+        let back: Stack<u64> = serde_json::from_str(&text).unwrap();
+        assert!(back.into_iter().eq((0..1000).rev()));
+        assert_eq!(stack.len(), 1000);
+        assert!(serde_json::from_str::<Stack<u8>>("[1, 2, 300]").is_err());
     }
 
     #[test]
@@ -24,7 +35,7 @@ mod serde {
 mod rayon {
     use ::rayon::prelude::*;
 
-    use super::Queue;
+    use super::{Queue, Stack};
 
     const ITEMS: u64 = 100_000;
 
@@ -49,5 +60,16 @@ mod rayon {
         let mut queue: Queue<u64> = (0..ITEMS).collect();
         queue.par_extend([7_u64]);
         assert!(queue.into_par_iter().collect::<Vec<_>>().into_iter().eq((0..ITEMS).chain([7])));
+    }
+
+    #[test]
+    fn stacks_come_and_go() {
+        let mut stack: Stack<u64> = (0..ITEMS).into_par_iter().collect();
+        (&stack).par_extend((ITEMS..2 * ITEMS).into_par_iter());
+        stack.par_extend([2 * ITEMS]);
+        assert_eq!(stack.len() as u64, 2 * ITEMS + 1);
+        assert_eq!(stack.into_par_iter().sum::<u64>(), ITEMS * (2 * ITEMS + 1));
+        let stack: Stack<u64> = (0..ITEMS).collect();
+        assert!(stack.into_par_iter().collect::<Vec<_>>().into_iter().eq((0..ITEMS).rev()));
     }
 }

@@ -483,7 +483,7 @@ fn forgotten_iterators<R: Both>() {
     assert!(stack.is_empty());
     assert_eq!((stack.len(), ledger.dropped()), (10, 0));
     drop(stack);
-    // In a thread of its own, whose guard it leaks, and a domain of its own would be better: others wait for nothing here.
+    // On a thread of its own, and in a domain of its own: what a leaked guard holds back is held for ever.
     let stack = Stack::<u64, Epoch<Leaky>>::from_iter(0..1000);
     std::thread::scope(|scope| {
         scope.spawn(|| std::mem::forget(stack.iter()));

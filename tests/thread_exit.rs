@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use latchfree::{Epoch, Queue, domain};
+use latchfree::{Epoch, Queue, Stack, domain};
 
 /// The system's allocator, with a count of the bytes in use.
 struct Counting;
@@ -30,8 +30,8 @@ static ALLOCATOR: Counting = Counting;
 
 domain! { struct Own; }
 
-/// Short-lived threads, four at a time, that pin in each of the three ways and use a queue of each kind.
-fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>) {
+/// Short-lived threads, four at a time, that pin in each of the three ways and use a queue of each kind, and a stack.
+fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>, stack: &Stack<usize>) {
     for _ in 0..count / 4 {
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -45,12 +45,16 @@ fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>) 
                     own.push_with(1, &participant.pin());
                     own.pop();
                     global.pop();
+                    (0..100).for_each(|i| stack.push(i));
+                    (0..100).for_each(|_| drop(stack.pop()));
                 });
             }
         });
     }
     global.clear();
     own.clear();
+    stack.clear();
+    stack.collect();
     global.collect();
     own.collect();
 }
@@ -58,12 +62,12 @@ fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>) 
 // One test only: another would run beside it and allocate.
 #[test]
 fn ten_thousand_threads_leave_nothing() {
-    let (global, own) = (Queue::new(), Queue::default());
-    threads(400, &global, &own);
+    let (global, own, stack) = (Queue::new(), Queue::default(), Stack::new());
+    threads(400, &global, &own, &stack);
     let before = LIVE.load(Ordering::Relaxed);
-    threads(10_000, &global, &own);
+    threads(10_000, &global, &own, &stack);
     let grown = LIVE.load(Ordering::Relaxed) - before;
     // Less than a byte a thread; the bins of the garbage may still grow by a few.
     assert!(grown < 8192, "{grown} bytes more after 10,000 threads");
-    drop((global, own));
+    drop((global, own, stack));
 }

@@ -74,8 +74,8 @@ pub struct Stack<T, R: Reclaim = Epoch> {
 
 // SAFETY: the stack owns its items and hands each to one thread, by value. The garbage holds nodes without items.
 unsafe impl<T: Send, R: Reclaim> Send for Stack<T, R> where R::Garbage: Send {}
-// SAFETY: as above. `peek` and `iter` copy items on several threads at once; a type that is `Copy` and `Send` and must not be
-// read by two threads at once could only be told apart if reading it did something, and copying bytes does nothing.
+// SAFETY: as above. `peek` and `iter` give copies to several threads, of items that are `Copy` and `Send`: as if one thread had
+// copied them and sent the copies. Copying runs no code of the item's, so `T: Sync` is not needed.
 unsafe impl<T: Send, R: Reclaim> Sync for Stack<T, R> where R::Garbage: Sync {}
 
 impl<T, R: Reclaim> UnwindSafe for Stack<T, R> {}

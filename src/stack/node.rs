@@ -24,8 +24,8 @@ pub(super) struct Node<T> {
 /// Bits of a word that hold the generation.
 const GENERATION: usize = if cfg!(latchfree_loom) { 1 } else { align_of::<Node<()>>() - 1 };
 
-/// Nodes a list: what a thread keeps is two lists of spare nodes, and one of worn ones. With 64 instead of 32, batches of 64
-/// came from the allocator less often, and the burst took the same.
+/// Nodes a list: what a thread keeps is two lists of spare nodes, and one of worn ones. Not measured; the reclaimer's price, some
+/// 50 ns a list, is small beside 32 operations of 5 ns.
 const LIST: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 32 };
 
 /// The most that a thread keeps, in bytes; fewer nodes of larger values.

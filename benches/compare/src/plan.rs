@@ -73,6 +73,7 @@ pub fn kinds() -> Vec<Kind> {
         crate::workloads::ordered::kind(),
         crate::workloads::pin::kind(),
     ]
+    vec![crate::workloads::queue::kind(), crate::workloads::stack::kind(), crate::workloads::pin::kind()]
 }
 
 /// Thread numbers from one to four times the cores; with many cores not every power of two.

@@ -287,7 +287,7 @@ fn push_all() {
 
 #[test]
 fn pop_all() {
-    check("pop_all", (ONE, 100), &[Hand::pop_all], holds(usize::MAX));
+    check("pop_all", (ONE, 25), &[Hand::pop_all], holds(usize::MAX));
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn looks() {
 
 #[test]
 fn clear() {
-    check("clear", (ONE, 100), &[|hand| hand.world.stack.clear()], holds(usize::MAX));
+    check("clear", (ONE, 25), &[|hand| hand.world.stack.clear()], holds(usize::MAX));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn two_producers() {
 #[test]
 fn two_consumers() {
     check("pop, pop", (TWO, 150), &[Hand::pop, Hand::pop], holds(2));
-    check("pop_all, pop", (TWO, 150), &[Hand::pop_all, Hand::pop], holds(usize::MAX));
+    check("pop_all, pop", (TWO, 55), &[Hand::pop_all, Hand::pop], holds(usize::MAX));
 }
 
 #[test]

@@ -5,3 +5,4 @@ pub mod map;
 pub mod ordered;
 pub mod pin;
 pub mod queue;
+pub mod stack;

@@ -43,6 +43,9 @@ pub fn check(cells: &[CellReport]) -> Vec<Target> {
                 0.35,
             ));
         }
+        if cell.kind == "stack" && cell.value == "u64" {
+            targets.extend(stack(cell));
+        }
         if cell.kind != "queue" || cell.value != "u64" {
             continue;
         }
@@ -85,8 +88,22 @@ fn at_least(name: &str, whom: &str, measured: f64, bound: f64) -> Target {
     Target::at_least(format!("{name}: speed relative to {whom}"), measured, bound)
 }
 
+fn stack(cell: &CellReport) -> Option<Target> {
+    let ours = cell.row("latchfree::Stack")?;
+    let over_mutex = ratio(cell.row("parking_lot Mutex<Vec>")?, ours)?;
+    let name = format!("stack {} {}", cell.workload, cell.label);
+    match (cell.workload, cell.threads) {
+        ("pairs", 1) => Some(at_least(&name, "parking_lot Mutex<Vec>", over_mutex, 1.2)),
+        ("pairs", _) => Some(at_least(&name, "the best peer", ours.speed?, 1.5)),
+        ("burst", 1) => Some(at_least(&name, "parking_lot Mutex<Vec>", over_mutex, 0.9)),
+        _ => None,
+    }
+}
+
 fn find<'a>(cells: &'a [CellReport], workload: &str, threads: usize) -> Option<&'a CellReport> {
-    cells.iter().find(|c| c.workload == workload && c.threads == threads && c.value == "u64")
+    cells
+        .iter()
+        .find(|c| c.kind == "queue" && c.workload == workload && c.threads == threads && c.value == "u64")
 }
 
 /// How many times as fast `ours` is as `other`.

@@ -164,7 +164,8 @@ fn cells(scope: &Scope) -> Vec<Cell> {
     cells
 }
 
-fn run<Q: Queue<T>, T: Value>(cell: &Cell, pass: Pass) -> Sample {
+/// One pass of a cell, on whatever has a queue's operations.
+pub fn run<Q: Queue<T>, T: Value>(cell: &Cell, pass: Pass) -> Sample {
     let threads = cell.threads;
     match (cell.workload, pass) {
         (_, Pass::Memory) => memory::<Q, T>(),
