@@ -435,6 +435,7 @@ impl<K: Key, L: Lock<HashMap<K, u64, Hasher>>> HashHandle<K> for &Locked<K, L> {
 mod tests {
     use std::sync::{Mutex, RwLock};
 
+    use super::super::hash_ours::{Ours, OursPinned};
     use super::super::map::{Unshared, is_a_map};
     use super::*;
 
@@ -459,6 +460,9 @@ mod tests {
 
     #[test]
     fn every_contestant_is_a_map() {
+        is_a_map::<u64, Ours<u64>>();
+        is_a_map::<u64, OursPinned<u64>>();
+        is_a_map::<String, Ours<String>>();
         is_a_map::<u64, Papaya<u64>>();
         is_a_map::<u64, SccMap<u64>>();
         is_a_map::<u64, SccIndex<u64>>();

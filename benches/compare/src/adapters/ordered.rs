@@ -338,6 +338,7 @@ mod tests {
     use std::sync::RwLock;
 
     use super::super::map::{Unshared, is_a_map};
+    use super::super::ordered_ours::Ours;
     use super::*;
 
     type Std<K> = BTreeMap<K, u64>;
@@ -372,6 +373,7 @@ mod tests {
 
     #[test]
     fn every_contestant_is_ordered() {
+        is_ordered::<u64, Ours<u64>>(true);
         is_ordered::<u64, SkipMap<u64, u64>>(true);
         is_ordered::<u64, TreeIndex<u64, u64>>(true);
         is_ordered::<u64, Concurrent<u64>>(true);
@@ -386,6 +388,7 @@ mod tests {
 
     #[test]
     fn every_contestant_orders_text() {
+        is_ordered::<String, Ours<String>>(true);
         is_ordered::<String, SkipMap<String, u64>>(true);
         is_ordered::<String, TreeIndex<String, u64>>(true);
         is_ordered::<String, Concurrent<String>>(true);

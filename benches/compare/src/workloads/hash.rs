@@ -12,6 +12,7 @@ use super::map::{self, GROWN, Points, Present, STRIDE, Threads, Workload, shelve
 use crate::adapters::hash::{
     Dash, Flurry, FlurryPinned, HashHandle, Locked, Papaya, PapayaPinned, SccIndex, SccIndexPinned, SccMap,
 };
+use crate::adapters::hash_ours::{Ours, OursPinned};
 use crate::adapters::map::{Handle, Map, Unshared};
 use crate::keys::{Hasher, Key, Numbers, Spread, U64, generator};
 use crate::measure::{self, Clock, Done, Pass, Sample, clocked};
@@ -161,6 +162,7 @@ pub fn kind() -> Kind {
         name: "hash",
         about: "Hash maps from keys to words; all hash with foldhash's fast fixed hasher.",
         rows: vec![
+            row!("latchfree::HashMap", Ours, "", Ours / OursPinned),
             row!("papaya", Peer, "", Papaya / PapayaPinned),
             row!("scc HashMap", Peer, "reads lock a bucket", SccMap),
             row!("scc HashIndex", Peer, "writes lock a bucket", SccIndex / SccIndexPinned),

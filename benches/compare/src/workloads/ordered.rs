@@ -16,6 +16,7 @@ use scc::TreeIndex;
 use super::map::{self, GROWN, Points, STRIDE, Threads, Workload};
 use crate::adapters::map::{Handle, Map, Unshared};
 use crate::adapters::ordered::{Concurrent, Locked, Mass, OrderedHandle};
+use crate::adapters::ordered_ours::Ours;
 use crate::keys::{Key, Numbers, Spread, U64, chance, generator};
 use crate::measure::{self, Done, Padded, Pass, Sample, clocked};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
@@ -107,6 +108,7 @@ pub fn kind() -> Kind {
         name: "ordered",
         about: "Ordered maps from keys to words.",
         rows: vec![
+            row!("latchfree::OrderedMap", Ours, "", Ours),
             row!("crossbeam SkipMap", Peer, "", Skip),
             row!("scc TreeIndex", Peer, "splits lock", Tree),
             row!("concurrent-map", Peer, "through a clone per thread", Concurrent),
