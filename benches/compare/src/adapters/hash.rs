@@ -483,6 +483,7 @@ mod tests {
 
     #[test]
     fn every_contestant_counts_and_shows_all() {
+        is_a_hash_map::<Ours<u64>>();
         is_a_hash_map::<Papaya<u64>>();
         is_a_hash_map::<SccMap<u64>>();
         is_a_hash_map::<SccIndex<u64>>();
