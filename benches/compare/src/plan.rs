@@ -69,11 +69,11 @@ pub struct Scope {
 pub fn kinds() -> Vec<Kind> {
     vec![
         crate::workloads::queue::kind(),
+        crate::workloads::stack::kind(),
         crate::workloads::hash::kind(),
         crate::workloads::ordered::kind(),
         crate::workloads::pin::kind(),
     ]
-    vec![crate::workloads::queue::kind(), crate::workloads::stack::kind(), crate::workloads::pin::kind()]
 }
 
 /// Thread numbers from one to four times the cores; with many cores not every power of two.
