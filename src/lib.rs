@@ -161,6 +161,21 @@ pub use stack::Stack;
 #[cfg(latchfree_loom)]
 pub use sync::model;
 
+/// Pages about the whole crate; they exist in the documentation only.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("docs/guide.md")]
+    pub mod guide {}
+    #[doc = include_str!("docs/migration.md")]
+    pub mod migration {}
+    #[doc = include_str!("docs/limitations.md")]
+    pub mod limitations {}
+    #[doc = include_str!("docs/internals.md")]
+    pub mod internals {}
+    #[doc = include_str!("docs/evidence.md")]
+    pub mod evidence {}
+}
+
 /// Pins the current thread in the process's domain; see [`Guard::pin`].
 ///
 /// # Examples
