@@ -15,9 +15,9 @@
 //! what its operations took when it found the place free: where threads do other work between their operations, and two
 //! of them side by side are no slower than in turns, they are left alone.
 //!
-//! A pause is bounded in time and waits for nobody: progress does not depend on it. It is never taken while holding a
-//! ticket or anything else that others might have to work around. Its price is fairness within a pause, and that
-//! one operation in some thousands takes as long as a pause.
+//! A pause is bounded in time and waits for nobody: progress does not depend on it. It is taken at the end of an operation,
+//! never while holding a ticket or anything else that others might have to work around. Its price is fairness within a pause,
+//! and that one operation in some thousands takes as long as a pause.
 
 /// Where races are lost: the address of the word that they are about. A structure at whose ends the same threads work has one
 /// place, or a thread that gave way at one end would be old at the other.
@@ -61,7 +61,8 @@ mod imp {
     /// Places are told apart by a hash; two that share an entry share their memory.
     const PLACES: usize = 8;
 
-    /// What a thread remembers of one place.
+    /// What a thread remembers of one place; a power of two in size, for the address is computed in every operation.
+    #[repr(align(64))]
     struct Memory {
         /// The last pause in ns; 0 if there is nothing to remember.
         pause: Cell<u32>,
@@ -76,6 +77,8 @@ mod imp {
         calm: Cell<u32>,
         /// The tickets that follow one's own, at either end.
         next: [Cell<usize>; 2],
+        /// The pause that is to be taken at the end of the operation, in ns.
+        due: Cell<u32>,
         /// The end of the last pause.
         since: Cell<Option<Instant>>,
     }
@@ -94,6 +97,7 @@ mod imp {
                 alone: Cell::new(0),
                 calm: Cell::new(0),
                 next: [const { Cell::new(0) }; 2],
+                due: Cell::new(0),
                 since: Cell::new(None),
             }
         }
@@ -140,12 +144,12 @@ mod imp {
             together < 2 * alone
         }
 
-        /// Something was lost, that weighs so much. Returns for how long to pause, in ns.
-        fn lose(&self, weight: u32) -> u32 {
+        /// Something was lost, that weighs so much.
+        fn lose(&self, weight: u32) {
             let calm = self.calm.get();
             if calm > 0 {
                 self.calm.set(calm - 1);
-                return 0;
+                return;
             }
             let before = self.pause.get();
             let mut pause = before * 2;
@@ -160,29 +164,28 @@ mod imp {
                     _ => 0,
                 };
                 if recent + weight < bearable {
-                    return 0;
+                    return;
                 }
                 if run < YOUNG && self.is_parallel() {
                     self.calm.set(CALM);
                     self.pause.set(0);
-                    return 0;
+                    return;
                 }
                 if run >= OLD {
                     pause = before / 2;
                 }
             }
+            self.due.set(pause.clamp(SHORTEST, LONGEST));
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn rest(&self) {
+            let ns = self.due.replace(0);
+            self.pause.set(ns);
             self.run.set(0);
             self.losses.set(0);
             self.last.set(0);
-            let pause = pause.clamp(SHORTEST, LONGEST);
-            self.pause.set(pause);
-            pause
-        }
-
-        fn pause(&self, ns: u32) {
-            if ns == 0 {
-                return;
-            }
             let duration = Duration::from_nanos(ns.into());
             let mut now = Instant::now();
             let end = now + duration;
@@ -211,16 +214,26 @@ mod imp {
         }
     }
 
-    /// An operation at `place` lost an exchange: may pause.
+    /// An operation at `place` lost an exchange.
     #[cold]
     #[inline(never)]
     pub(crate) fn lost(place: Place) {
+        Memory::of(place).lose(EXCHANGE);
+    }
+
+    /// The end of an operation at `place`: pauses if that is due.
+    ///
+    /// Called without a guard where there is a choice: a thread that rests while it is pinned holds back reclamation.
+    #[inline(always)]
+    pub(crate) fn rest(place: Place) {
         let memory = Memory::of(place);
-        memory.pause(memory.lose(EXCHANGE));
+        if memory.due.get() != 0 {
+            memory.rest();
+        }
     }
 
     /// An operation succeeded with this ticket of one of two ends of `place`; `raced` if it saw another thread take one before
-    /// it. May pause.
+    /// it.
     ///
     /// An addition loses no race. So while there is contention to remember, it is sensed by the tickets between one's own.
     #[inline(always)]
@@ -241,8 +254,7 @@ mod imp {
     #[cold]
     #[inline(never)]
     fn lost_ticket(place: Place) {
-        let memory = Memory::of(place);
-        memory.pause(memory.lose(1));
+        Memory::of(place).lose(1);
     }
 }
 
@@ -267,6 +279,9 @@ mod imp {
             lost(place);
         }
     }
+
+    #[inline(always)]
+    pub(crate) fn rest(_: Place) {}
 }
 
-pub(crate) use imp::{lost, ticket, won};
+pub(crate) use imp::{lost, rest, ticket, won};
