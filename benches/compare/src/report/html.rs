@@ -95,7 +95,7 @@ fn wins(report: &Report) -> String {
         let (Some(ours), Some(best)) = (cell.ours(), cell.best_peer_row()) else { continue };
         html += &format!(
             "<tr><td>{}</td>{}<td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
-            escape(&cell.id),
+            escape(&cell.id).replace('/', "/<wbr>"),
             ours.speed.map_or_else(|| "<td>-</td>".into(), coloured),
             ours.cost.map_or_else(|| "-".into(), short),
             best.cost.map_or_else(|| "-".into(), short),
