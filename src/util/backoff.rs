@@ -15,9 +15,9 @@
 //! what its operations took when it found the place free: where threads do other work between their operations, and two
 //! of them side by side are no slower than in turns, they are left alone.
 //!
-//! A pause is bounded in time and waits for nobody: progress does not depend on it. It is never taken while holding a
-//! ticket or anything else that others might have to work around. Its price is fairness within a pause, and that
-//! one operation in some thousands takes as long as a pause.
+//! A pause is bounded in time and waits for nobody: progress does not depend on it. It is taken at the end of an operation,
+//! never while holding a ticket or anything else that others might have to work around. Its price is fairness within a pause,
+//! and that one operation in some thousands takes as long as a pause.
 
 /// Where races are lost: the address of the word that they are about. A structure at whose ends the same threads work has one
 /// place, or a thread that gave way at one end would be old at the other.
@@ -33,7 +33,7 @@ mod imp {
 
     // Measured with pairs, flows and pairs with 100 ns of work on a queue, beside peers, on 2 cores with 2 and 8 threads.
 
-    /// The first pause, in ns: some transfers of a cache line, at 50 to 100 each.
+    /// The first pause, in ns: some transfers of a cache line, at 50 to 100 each. A quarter of it made no difference.
     const SHORTEST: u32 = 1_024;
     /// The longest, in ns. It must be so long that pauses are fewer than one operation in a thousand: the 99.9th percentile of
     /// timed pairs with 2 threads was the pause itself with 8, 16, 32 and 65 us, and 1 us with 131 (`SegQueue`: 1 to 2).
@@ -41,18 +41,21 @@ mod imp {
     /// From here on a pause gives its core away, in ns: about what a context switch costs. Without it, flows of 2 and 4
     /// producers and consumers took 24 and 22 ns an item instead of 18 and 18.
     const YIELDING: u32 = 2_048;
-    /// From here on it sleeps, in ns. Pairs took half of the processor time, and with 8 threads 29 ns instead of 42.
+    /// From here on it sleeps, in ns. Pairs took half of the processor time, and 33 instead of 42 ns with 8 threads; where only
+    /// pauses of 65 us and more slept, the 99.9th percentile was half as high again.
     const SLEEPING: u32 = 16_384;
     /// A thread that has done fewer operations since its pause is a newcomer: time enough for an old one to give way.
     const YOUNG: u32 = 64;
-    /// ... and one that has done so many is old: some 100 us, about a pause. Four times as many were as fast and twice as
-    /// unfair (the most and the least that a thread did), half as many cost a tenth.
+    /// ... and one that has done so many is old: some 50 us. Pairs with 2 threads took 22 ns with 4,096 and 17 with
+    /// 32,768, but then one thread did up to four times as much as the other.
     const OLD: u32 = 8_192;
-    /// What a newcomer loses before it gives way, in tickets of others.
+    /// What a newcomer loses before it gives way, in tickets of others; 4 and 16 made no difference.
     const TOLERATED: u32 = 8;
-    /// What an established thread loses in close succession before it gives way, likewise: several newcomers' attempts.
+    /// What an established thread loses in close succession before it gives way, likewise: several newcomers' attempts. With
+    /// 128, flows of 2 producers and consumers took 20 ns an item instead of 16.
     const STUBBORN: u32 = 32;
-    /// A lost exchange weighs as much as so many tickets of others: it is a step in vain.
+    /// A lost exchange weighs as much as so many tickets of others, being a step in vain. Reasoned, as the two below: they
+    /// bound what is rare.
     const EXCHANGE: u32 = 4;
     /// So many races lost are ignored where working side by side was found to be no slower than taking turns.
     const CALM: u32 = 64;
@@ -61,7 +64,8 @@ mod imp {
     /// Places are told apart by a hash; two that share an entry share their memory.
     const PLACES: usize = 8;
 
-    /// What a thread remembers of one place.
+    /// What a thread remembers of one place; a power of two in size, for the address is computed in every operation.
+    #[repr(align(64))]
     struct Memory {
         /// The last pause in ns; 0 if there is nothing to remember.
         pause: Cell<u32>,
@@ -76,6 +80,8 @@ mod imp {
         calm: Cell<u32>,
         /// The tickets that follow one's own, at either end.
         next: [Cell<usize>; 2],
+        /// The pause that is to be taken at the end of the operation, in ns.
+        due: Cell<u32>,
         /// The end of the last pause.
         since: Cell<Option<Instant>>,
     }
@@ -94,6 +100,7 @@ mod imp {
                 alone: Cell::new(0),
                 calm: Cell::new(0),
                 next: [const { Cell::new(0) }; 2],
+                due: Cell::new(0),
                 since: Cell::new(None),
             }
         }
@@ -140,12 +147,12 @@ mod imp {
             together < 2 * alone
         }
 
-        /// Something was lost, that weighs so much. Returns for how long to pause, in ns.
-        fn lose(&self, weight: u32) -> u32 {
+        /// Something was lost, that weighs so much.
+        fn lose(&self, weight: u32) {
             let calm = self.calm.get();
             if calm > 0 {
                 self.calm.set(calm - 1);
-                return 0;
+                return;
             }
             let before = self.pause.get();
             let mut pause = before * 2;
@@ -160,29 +167,28 @@ mod imp {
                     _ => 0,
                 };
                 if recent + weight < bearable {
-                    return 0;
+                    return;
                 }
                 if run < YOUNG && self.is_parallel() {
                     self.calm.set(CALM);
                     self.pause.set(0);
-                    return 0;
+                    return;
                 }
                 if run >= OLD {
                     pause = before / 2;
                 }
             }
+            self.due.set(pause.clamp(SHORTEST, LONGEST));
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn rest(&self) {
+            let ns = self.due.replace(0);
+            self.pause.set(ns);
             self.run.set(0);
             self.losses.set(0);
             self.last.set(0);
-            let pause = pause.clamp(SHORTEST, LONGEST);
-            self.pause.set(pause);
-            pause
-        }
-
-        fn pause(&self, ns: u32) {
-            if ns == 0 {
-                return;
-            }
             let duration = Duration::from_nanos(ns.into());
             let mut now = Instant::now();
             let end = now + duration;
@@ -211,16 +217,26 @@ mod imp {
         }
     }
 
-    /// An operation at `place` lost an exchange: may pause.
+    /// An operation at `place` lost an exchange.
     #[cold]
     #[inline(never)]
     pub(crate) fn lost(place: Place) {
+        Memory::of(place).lose(EXCHANGE);
+    }
+
+    /// The end of an operation at `place`: pauses if that is due.
+    ///
+    /// Called without a guard where there is a choice: a thread that rests while it is pinned holds back reclamation.
+    #[inline(always)]
+    pub(crate) fn rest(place: Place) {
         let memory = Memory::of(place);
-        memory.pause(memory.lose(EXCHANGE));
+        if memory.due.get() != 0 {
+            memory.rest();
+        }
     }
 
     /// An operation succeeded with this ticket of one of two ends of `place`; `raced` if it saw another thread take one before
-    /// it. May pause.
+    /// it.
     ///
     /// An addition loses no race. So while there is contention to remember, it is sensed by the tickets between one's own.
     #[inline(always)]
@@ -241,8 +257,7 @@ mod imp {
     #[cold]
     #[inline(never)]
     fn lost_ticket(place: Place) {
-        let memory = Memory::of(place);
-        memory.pause(memory.lose(1));
+        Memory::of(place).lose(1);
     }
 }
 
@@ -267,6 +282,9 @@ mod imp {
             lost(place);
         }
     }
+
+    #[inline(always)]
+    pub(crate) fn rest(_: Place) {}
 }
 
-pub(crate) use imp::{lost, ticket, won};
+pub(crate) use imp::{lost, rest, ticket, won};

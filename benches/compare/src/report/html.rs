@@ -7,7 +7,7 @@ use crate::plan::Role;
 
 const STYLE: &str = include_str!("style.css");
 /// The widths at which each plot is drawn; the style sheet shows one of them.
-const WIDE: i32 = 640;
+const WIDE: i32 = 672;
 const NARROW: i32 = 340;
 
 pub fn page(report: &Report) -> Result<String, Box<dyn std::error::Error>> {
@@ -86,21 +86,23 @@ fn coloured(speed: f64) -> String {
 }
 
 fn wins(report: &Report) -> String {
-    let mut html = "<section><h2>Who wins by how much</h2>\n<div class=\"scroll\"><table><tr><th>cell</th><th>of</th><th>unit</th>\
-                    <th class=\"n\">ours</th><th class=\"n\">best peer</th><th>is</th><th>speed, ours to best peer</th></tr>\n"
+    // The verdict comes second, so that it is seen on narrow screens without scrolling.
+    let mut html = "<section><h2>Who wins by how much</h2>\n<div class=\"scroll\"><table class=\"wins\"><tr><th>cell</th>\
+                    <th>speed, ours to best peer</th><th>of</th><th class=\"n\">ours</th><th class=\"n\">best peer</th>\
+                    <th>is</th><th>unit</th></tr>\n"
         .to_owned();
     for cell in &report.cells {
         let Some(best) = cell.best_peer_row() else { continue };
         for ours in cell.candidates() {
             html += &format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td>{}</tr>\n",
-                escape(&cell.id),
+                "<tr><td>{}</td>{}<td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
+                escape(&cell.id).replace('/', "/<wbr>"),
+                ours.speed.map_or_else(|| "<td>-</td>".into(), coloured),
                 escape(ours.name.trim_start_matches("latchfree::")),
-                cell.unit,
                 ours.cost.map_or_else(|| "-".into(), short),
                 best.cost.map_or_else(|| "-".into(), short),
                 escape(best.name),
-                ours.speed.map_or_else(|| "<td>-</td>".into(), coloured)
+                cell.unit,
             );
         }
     }
@@ -111,7 +113,7 @@ fn targets(report: &Report) -> String {
     if report.targets.is_empty() {
         return String::new();
     }
-    let mut html = "<section><h2>Targets of the project</h2>\n<div class=\"scroll\"><table><tr><th>target, over u64</th>\
+    let mut html = "<section><h2>Targets of the project</h2>\n<div class=\"scroll\"><table class=\"wins\"><tr><th>target, over u64</th>\
                     <th class=\"n\">measured</th><th class=\"n\">bound</th><th></th></tr>\n"
         .to_owned();
     for target in &report.targets {

@@ -36,7 +36,8 @@ struct Frame {
 impl Frame {
     fn new(width: i32) -> Self {
         let stacked = width < 500;
-        let (left, row) = if stacked { (4, 42) } else { (272, 26) };
+        // The longest name with its tag, "crossbeam ArrayQueue · best peer, bounded", is 292 wide in a wide font (DejaVu Sans).
+        let (left, row) = if stacked { (4, 42) } else { (304, 26) };
         Frame { width, stacked, left, right: 128, row, bar: 14 }
     }
 }
