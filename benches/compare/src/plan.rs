@@ -65,7 +65,12 @@ pub struct Scope {
 }
 
 pub fn kinds() -> Vec<Kind> {
-    vec![crate::workloads::queue::kind(), crate::workloads::pin::kind()]
+    vec![
+        crate::workloads::queue::kind(),
+        crate::workloads::bounded::kind(),
+        crate::workloads::pin::kind(),
+        crate::workloads::stopped::kind(),
+    ]
 }
 
 /// Thread numbers from one to four times the cores; with many cores not every power of two.

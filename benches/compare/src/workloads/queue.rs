@@ -78,7 +78,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn about_workload(workload: &str) -> &'static str {
+pub(super) fn about_workload(workload: &str) -> &'static str {
     match workload {
         "pairs" => "Each thread pushes one item and pops one, over and over.",
         "pairs+work" => {
@@ -165,7 +165,7 @@ fn cells(scope: &Scope) -> Vec<Cell> {
     cells
 }
 
-fn run<Q: Queue<T>, T: Value>(cell: &Cell, pass: Pass) -> Sample {
+pub(super) fn run<Q: Queue<T>, T: Value>(cell: &Cell, pass: Pass) -> Sample {
     let threads = cell.threads;
     match (cell.workload, pass) {
         (_, Pass::Memory) => memory::<Q, T>(),
@@ -215,7 +215,7 @@ fn capacity(threads: usize) -> usize {
 }
 
 #[inline(always)]
-fn read<T: Value>(value: Option<T>) {
+pub(super) fn read<T: Value>(value: Option<T>) {
     if let Some(value) = value {
         black_box(value.read());
     }
