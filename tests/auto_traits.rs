@@ -25,6 +25,21 @@ assert_not_impl_any!(Queue<&'static Cell<u64>>: Send, Sync);
 assert_impl_all!(queue::IntoIter<u64>: Send);
 assert_not_impl_any!(queue::IntoIter<Rc<u64>>: Send, Sync);
 
+#[cfg(target_has_atomic = "64")]
+mod bounded {
+    use super::*;
+    use latchfree::BoundedQueue;
+    use latchfree::queue::bounded::{CapacityError, IntoIter};
+
+    assert_impl_all!(BoundedQueue<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(BoundedQueue<Cell<u64>>: Send, Sync);
+    assert_not_impl_any!(BoundedQueue<Rc<u64>>: Send, Sync);
+    assert_not_impl_any!(BoundedQueue<std::sync::MutexGuard<'static, u64>>: Send, Sync);
+    assert_impl_all!(IntoIter<u64>: Send);
+    assert_not_impl_any!(IntoIter<Rc<u64>>: Send, Sync);
+    assert_impl_all!(CapacityError: std::error::Error, Send, Sync, Copy);
+}
+
 // A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
 assert_not_impl_any!(Guard: Send, Sync, Clone);
 assert_not_impl_any!(Guard<Own>: Send, Sync);

@@ -160,6 +160,30 @@ impl<T> Ring<T> {
         }
     }
 
+    /// The slots of `count` tickets, at most a lap, with their laps.
+    #[inline]
+    fn stretch(&self, from: Ticket, count: usize) -> [(&[Slot<T>], Lap); 2] {
+        let (wrapped, first) = self.slots.split_at(self.index(from));
+        let first = &first[..count.min(first.len())];
+        let lap = self.lap(from);
+        let next = Lap { at: lap.at.wrapping_add(lap.step), ..lap };
+        [(first, lap), (&wrapped[..count - first.len()], next)]
+    }
+
+    /// How many of the next `most` tickets' slots, at most a lap, are as wanted.
+    #[inline]
+    fn count_while(&self, from: Ticket, most: usize, wanted: impl Fn(&Slot<T>, Lap) -> bool) -> usize {
+        let mut count = 0;
+        for (slots, lap) in self.stretch(from, most) {
+            let here = slots.iter().take_while(|slot| wanted(slot, lap)).count();
+            count += here;
+            if here < slots.len() {
+                break;
+            }
+        }
+        count
+    }
+
     /// How many tickets there are from one to the other; negative if that is the earlier one.
     fn distance(&self, from: Ticket, to: Ticket) -> i64 {
         let laps = (self.lap(to).at.wrapping_sub(self.lap(from).at) as i64) >> self.step.trailing_zeros();
@@ -185,15 +209,44 @@ impl<T> Ring<T> {
 
     /// Adds an item; on failure it still belongs to the caller, and the tail is told at which there was no room.
     ///
+    /// The common case, small enough to be inlined: a pair of a push and a pop took 7.6 ns instead of 15 through the loop below.
+    ///
     /// # Safety
     ///
     /// The item is initialised, and the caller gives it away on success.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(&self, item: *const T) -> Result<(), Ticket> {
+        // Acquire: pairs with the Release that moved it.
+        let tail = self.tail.load(Ordering::Acquire);
+        // All of these before the exchange, behind which the compiler would have to load them again.
+        let (slot, lap, next, asymmetric) =
+            (self.slot(tail), self.lap(tail), self.next(tail), self.asymmetric);
+        // The exchange is the linearization point, if `put` succeeds.
+        if slot.free(lap, asymmetric) == Free::Yes && Self::take(&self.tail, tail, next) {
+            // SAFETY: the slot was free and the ticket is ours; the caller's promise.
+            if unsafe { slot.put(item, lap, asymmetric) } {
+                backoff::won(self.producers());
+                return Ok(());
+            }
+            // SAFETY: ours still, and our item was not delivered.
+            unsafe { self.release(tail, true) };
+        }
+        // SAFETY: the caller's promise; the item was not delivered.
+        unsafe { self.push_slowly(item) }
+    }
+
+    /// As `push`, in all cases.
+    ///
+    /// # Safety
+    ///
+    /// As for `push`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_slowly(&self, item: *const T) -> Result<(), Ticket> {
         let mut raced = false;
         let mut fenced = false;
         loop {
-            // Acquire: pairs with the Release that moved it.
+            // Acquire: as in `push`.
             let tail = self.tail.load(Ordering::Acquire);
             let free = self.free(tail);
             if free == Free::No {
@@ -223,7 +276,6 @@ impl<T> Ring<T> {
     /// # Safety
     ///
     /// The ticket is the caller's, the slot was free for it, and the item is given away on success.
-    #[inline(always)]
     unsafe fn put(&self, item: *const T, ticket: Ticket, free: Free) -> bool {
         if free == Free::Counted {
             self.uncount();
@@ -325,9 +377,8 @@ impl<T> Ring<T> {
             let tail = self.tail.load(Ordering::Acquire);
             let most = (count - done).min(self.slots.len());
             // One by one where a slot is free out of turn.
-            let grab = (0..most)
-                .take_while(|&ahead| self.free(self.advance(tail, ahead)) == Free::Yes)
-                .count();
+            let asymmetric = self.asymmetric;
+            let grab = self.count_while(tail, most, |slot, lap| slot.free(lap, asymmetric) == Free::Yes);
             if grab == 0 {
                 // SAFETY: the caller's promise.
                 match self.free(tail) {
@@ -337,7 +388,7 @@ impl<T> Ring<T> {
                     Free::Counted => {}
                 }
                 // SAFETY: the caller's promise.
-                if unsafe { self.push(items.add(done)) }.is_err() {
+                if unsafe { self.push_slowly(items.add(done)) }.is_err() {
                     break;
                 }
                 done += 1;
@@ -365,26 +416,65 @@ impl<T> Ring<T> {
     ///
     /// As for `put`, of all of them.
     unsafe fn put_all(&self, items: *const T, first: Ticket, count: usize) -> usize {
-        for done in 0..count {
-            // SAFETY: the caller's promise.
-            if unsafe { self.put(items.add(done), self.advance(first, done), Free::Yes) } {
-                continue;
+        let asymmetric = self.asymmetric;
+        let mut done = 0;
+        for (slots, lap) in self.stretch(first, count) {
+            for slot in slots {
+                // SAFETY: the caller's promise.
+                if unsafe { !slot.put(items.add(done), lap, asymmetric) } {
+                    // SAFETY: the caller's promise; this item was not delivered.
+                    unsafe { self.retract(first, done, count) };
+                    return done;
+                }
+                done += 1;
             }
-            // What comes later in the batch must not be popped earlier, so the other tickets are not used either.
-            for ahead in done + 1..count {
-                let ticket = self.advance(first, ahead);
-                self.note_void(ticket);
-                // SAFETY: the ticket is ours, and nothing was put there.
-                unsafe { self.release(ticket, false) };
-            }
-            return done;
         }
         count
     }
 
-    /// Removes the oldest item.
-    #[inline]
+    /// Of a batch of adjacent tickets, gives back those from `done` on, of which the first one's consumer has gone on.
+    ///
+    /// # Safety
+    ///
+    /// The tickets are the caller's, and nothing was published with those from `done` on.
+    #[cold]
+    unsafe fn retract(&self, first: Ticket, done: usize, count: usize) {
+        // SAFETY: ours still, and our item was not delivered.
+        unsafe { self.release(self.advance(first, done), true) };
+        // What comes later in the batch must not be popped earlier, so the other tickets are not used either.
+        for ahead in done + 1..count {
+            let ticket = self.advance(first, ahead);
+            self.note_void(ticket);
+            // SAFETY: the ticket is ours, and nothing was put there.
+            unsafe { self.release(ticket, false) };
+        }
+    }
+
+    /// Removes the oldest item: the common case, as in `push`.
+    #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
+        // Acquire: pairs with the Release that moved it.
+        let head = self.head.load(Ordering::Acquire);
+        let (slot, lap, next, asymmetric) =
+            (self.slot(head), self.lap(head), self.next(head), self.asymmetric);
+        // The exchange is the linearization point.
+        if slot.is_full(lap) && Self::take(&self.head, head, next) {
+            // SAFETY: seen full, and the ticket is ours.
+            let value = unsafe { slot.read() };
+            // SAFETY: the same, and the value was moved out.
+            if unsafe { slot.release(lap, true, asymmetric) } {
+                self.count();
+            }
+            backoff::won(self.consumers());
+            return Some(value);
+        }
+        self.pop_slowly()
+    }
+
+    /// As `pop`, in all cases.
+    #[cold]
+    #[inline(never)]
+    fn pop_slowly(&self) -> Option<T> {
         let (value, ticket) = self.pop_held()?;
         // SAFETY: the ticket is ours, and the value was moved out.
         unsafe { self.release(ticket, true) };
@@ -392,7 +482,6 @@ impl<T> Ring<T> {
     }
 
     /// Removes the oldest item and keeps its slot, whose ticket is returned.
-    #[inline(always)]
     fn pop_held(&self) -> Option<(T, Ticket)> {
         let mut raced = false;
         let mut fenced = false;
@@ -476,10 +565,10 @@ impl<T> Ring<T> {
         let max = max.min(self.slots.len());
         loop {
             let head = self.head.load(Ordering::Acquire);
-            let count = (0..max).take_while(|&ahead| self.is_full_at(self.advance(head, ahead))).count();
+            let count = self.count_while(head, max, |slot, lap| slot.is_full(lap));
             if count == 0 {
                 // One at a time where a producer is on its way.
-                let Some(value) = self.pop() else { return 0 };
+                let Some(value) = self.pop_slowly() else { return 0 };
                 // SAFETY: there is room for one.
                 unsafe { out.write(value) };
                 return 1;
@@ -489,12 +578,18 @@ impl<T> Ring<T> {
                 backoff::lost(self.consumers());
                 continue;
             }
-            for ahead in 0..count {
-                let ticket = self.advance(head, ahead);
-                // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
-                unsafe {
-                    out.add(ahead).write(self.slot(ticket).read());
-                    self.release(ticket, true);
+            let asymmetric = self.asymmetric;
+            let mut out = out;
+            for (slots, lap) in self.stretch(head, count) {
+                for slot in slots {
+                    // SAFETY: the tickets are ours and the slots seen full; there is room for `max`; then the value is moved out.
+                    unsafe {
+                        out.write(slot.read());
+                        out = out.add(1);
+                        if slot.release(lap, true, asymmetric) {
+                            self.count();
+                        }
+                    }
                 }
             }
             backoff::won(self.consumers());
@@ -513,7 +608,7 @@ impl<T> Ring<T> {
         let mut nothing = None;
         loop {
             // SAFETY: the caller's promise.
-            let Err(tail) = (unsafe { self.push(item) }) else { return Ok(None) };
+            let Err(tail) = (unsafe { self.push_slowly(item) }) else { return Ok(None) };
             if nothing == Some(tail) {
                 // No slot was free before and after we found no item, and the tail has not moved: all were held between.
                 return Err(());
@@ -663,7 +758,7 @@ impl<T> Ring<T> {
         let tail = self.tail.with_mut(|tail| *tail);
         if self.free(tail) != Free::Yes {
             // SAFETY: the caller's promise.
-            return unsafe { self.push(item) };
+            return unsafe { self.push_slowly(item) };
         }
         let next = self.next(tail);
         let (lap, index) = (self.lap(tail), self.index(tail));
