@@ -174,20 +174,25 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                                 history.events.push(event(op));
                             }
                             2 => {
-                                let left = queue.push_all(next..next + count).map_or_else(Iterator::count, |()| 0);
+                                let left =
+                                    queue.push_all(next..next + count).map_or_else(Iterator::count, |()| 0);
                                 let done = event(Op::Empty);
                                 if left > 0 {
                                     history.refusals.push(refusal(false));
                                 }
                                 let pushed = next..next + count - left as u64;
-                                history.events.extend(pushed.map(|value| Event { op: Op::Push(value), ..done }));
+                                history
+                                    .events
+                                    .extend(pushed.map(|value| Event { op: Op::Push(value), ..done }));
                                 next += count;
                             }
                             3 => {
                                 out.clear();
                                 queue.pop_many_into(&mut out, count as usize);
                                 let done = event(Op::Empty);
-                                history.events.extend(out.iter().map(|&value| Event { op: Op::Pop(value), ..done }));
+                                history
+                                    .events
+                                    .extend(out.iter().map(|&value| Event { op: Op::Pop(value), ..done }));
                                 if out.is_empty() {
                                     history.events.push(done);
                                 }
@@ -196,7 +201,8 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                                 match queue.force_push(next) {
                                     Ok(displaced) => {
                                         let done = event(Op::Push(next));
-                                        let displaced = displaced.map(|value| Event { op: Op::Pop(value), ..done });
+                                        let displaced =
+                                            displaced.map(|value| Event { op: Op::Pop(value), ..done });
                                         history.events.extend(displaced);
                                         history.events.push(done);
                                     }
@@ -237,7 +243,11 @@ fn run(capacities: &[usize], mix: Mix, ops: usize, rounds: u64) {
                 for event in &history.events {
                     if let Op::Pop(value) = event.op {
                         let (pusher, count) = ((value >> 40) as usize, value & ((1 << 40) - 1));
-                        assert!(last[pusher] < Some(count), "pusher {pusher}: {count} after {:?}", last[pusher]);
+                        assert!(
+                            last[pusher] < Some(count),
+                            "pusher {pusher}: {count} after {:?}",
+                            last[pusher]
+                        );
                         last[pusher] = Some(count);
                     }
                 }

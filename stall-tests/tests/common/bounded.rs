@@ -124,8 +124,7 @@ struct Holds {
 
 fn case(start: Start, victims: Vec<Operation>, holds: Holds) -> Case {
     let ledger = Arc::new(Ledger::default());
-    let world =
-        Arc::new(World { queue: BoundedQueue::new(start.capacity), ledger: ledger.clone() });
+    let world = Arc::new(World { queue: BoundedQueue::new(start.capacity), ledger: ledger.clone() });
     let mut main = Hand { world: world.clone(), who: MAIN, next: 0 };
     for _ in 0..start.turned {
         assert!(main.push());

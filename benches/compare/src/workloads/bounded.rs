@@ -47,8 +47,7 @@ fn cells(scope: &Scope) -> Vec<Cell> {
     let most = scope.threads.iter().copied().max().unwrap_or(1);
     let mut cells = Vec::new();
     let mut add = |workload, value, threads: usize, latency: bool| {
-        let label =
-            if workload == "flow" { format!("{0}P{0}C", threads / 2) } else { threads.to_string() };
+        let label = if workload == "flow" { format!("{0}P{0}C", threads / 2) } else { threads.to_string() };
         let unit = if workload == "memory" { "bytes/element" } else { "ns/item" };
         let timed = workload != "memory";
         cells.push(Cell { kind: "bounded", workload, value, threads, label, unit, timed, latency });

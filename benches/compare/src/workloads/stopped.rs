@@ -9,8 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::queue::read;
-use crate::adapters::queue::{Concurrent, CrossbeamChannel, Flume, Handle as _, Kanal, Ours, ParkingLot, Queue, Seg, StdMutex};
 use crate::adapters::bounded;
+use crate::adapters::queue::{
+    Concurrent, CrossbeamChannel, Flume, Handle as _, Kanal, Ours, ParkingLot, Queue, Seg, StdMutex,
+};
 use crate::alloc;
 use crate::measure::{Pass, Sample};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
@@ -26,7 +28,13 @@ const OTHERS: usize = 2;
 
 macro_rules! row {
     ($queue:ty, $name:literal, $role:ident) => {
-        Row { name: $name, role: Role::$role, note: "", supports: |_| true, run: |_, pass| run::<$queue>(pass) }
+        Row {
+            name: $name,
+            role: Role::$role,
+            note: "",
+            supports: |_| true,
+            run: |_, pass| run::<$queue>(pass),
+        }
     };
 }
 
@@ -146,11 +154,7 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
         }
         over.store(true, Ordering::Relaxed);
     });
-    Sample {
-        ns_per_op: sum as f64 / TRIALS as f64 / 1e3,
-        latency: Some(latency),
-        ..Sample::default()
-    }
+    Sample { ns_per_op: sum as f64 / TRIALS as f64 / 1e3, latency: Some(latency), ..Sample::default() }
 }
 
 /// Runs on the victim.
