@@ -1,4 +1,6 @@
-//! The public face of the bounded queue; the algorithm is in [`ring`], what happens in a slot in [`slot`].
+//! The bounded queue.
+
+// The public face. The algorithm is in `ring`, what happens in a slot in `slot`.
 
 mod ring;
 mod slot;
