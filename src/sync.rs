@@ -7,11 +7,11 @@
 
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod world {
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
     pub(crate) use core::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
     };
-    #[cfg(target_has_atomic = "64")]
-    pub(crate) use core::sync::atomic::AtomicU64;
 
     /// A static of this world, as an expression of type `&'static T`.
     #[doc(hidden)]

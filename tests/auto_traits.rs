@@ -34,6 +34,20 @@ assert_impl_all!(stack::IntoIter<u64>: Send);
 assert_impl_all!(stack::PopAll<'static, u64>: Send);
 assert_not_impl_any!(stack::PopAll<'static, Rc<u64>>: Send, Sync);
 assert_not_impl_any!(stack::Iter<'static, u64>: Send, Sync);
+#[cfg(target_has_atomic = "64")]
+mod bounded {
+    use super::*;
+    use latchfree::BoundedQueue;
+    use latchfree::queue::bounded::{CapacityError, IntoIter};
+
+    assert_impl_all!(BoundedQueue<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(BoundedQueue<Cell<u64>>: Send, Sync);
+    assert_not_impl_any!(BoundedQueue<Rc<u64>>: Send, Sync);
+    assert_not_impl_any!(BoundedQueue<std::sync::MutexGuard<'static, u64>>: Send, Sync);
+    assert_impl_all!(IntoIter<u64>: Send);
+    assert_not_impl_any!(IntoIter<Rc<u64>>: Send, Sync);
+    assert_impl_all!(CapacityError: std::error::Error, Send, Sync, Copy);
+}
 
 // A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
 assert_not_impl_any!(Guard: Send, Sync, Clone);

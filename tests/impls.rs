@@ -55,6 +55,14 @@ mod rayon {
         assert_eq!(queue.into_par_iter().sum::<u64>(), ITEMS * (ITEMS - 1));
     }
 
+    #[cfg(target_has_atomic = "64")]
+    #[test]
+    fn a_bounded_queue_keeps_its_order() {
+        let queue = latchfree::BoundedQueue::new(ITEMS as usize);
+        queue.push_all(0..ITEMS).unwrap();
+        assert!(queue.into_par_iter().collect::<Vec<_>>().into_iter().eq(0..ITEMS));
+    }
+
     #[test]
     fn an_owned_queue_keeps_its_order() {
         let mut queue: Queue<u64> = (0..ITEMS).collect();

@@ -69,7 +69,7 @@ fn settle(queue: &Items) {
 
 models! {
     /// One slot: a value that is seen is whole, and the slot is free again afterwards.
-    push_and_pop_of_one(Some(3), 40) {
+    push_and_pop_of_one(Some(3), 98) {
         let queue = empty(1);
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
         assert!(a.join().unwrap());
@@ -80,7 +80,7 @@ models! {
     }
 
     /// A push into a full ring of one slot against a pop: it fails, or the slot's value was moved out before it is overwritten.
-    full_of_one(Some(3), 40) {
+    full_of_one(Some(3), 70) {
         let queue = filled(1, 1);
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, pop));
         let pushed = a.join().unwrap();
@@ -90,7 +90,7 @@ models! {
     }
 
     /// Two producers: neither is told that the ring is full.
-    two_pushes(Some(3), 40) {
+    two_pushes(Some(3), 26) {
         let queue = empty(2);
         let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
         assert!(a.join().unwrap() && b.join().unwrap());
@@ -101,7 +101,7 @@ models! {
 
     /// The producer of the first ticket is on its way while what is behind is published: the consumer goes on without it, and the
     /// producer pushes elsewhere.
-    abandonment(Some(3), 300) {
+    abandonment(Some(2), 228) {
         let queue = empty(3);
         let a = go(&queue, |queue| push(queue, 1));
         let b = go(&queue, |queue| push(queue, 2));
@@ -114,7 +114,7 @@ models! {
     }
 
     /// The same in a ring of two, where the abandoned slot is wanted again at once.
-    abandonment_in_two(Some(2), 300) {
+    abandonment_in_two(Some(2), 82) {
         let queue = empty(2);
         let a = go(&queue, |queue| push(queue, 1));
         let b = go(&queue, |queue| {
@@ -134,7 +134,7 @@ models! {
     }
 
     /// A consumer is on its way while another slot is free: the producer passes over it.
-    passing_over(Some(3), 200) {
+    passing_over(Some(3), 185) {
         let queue = filled(2, 2);
         let a = go(&queue, pop);
         let b = go(&queue, |queue| {
@@ -151,7 +151,7 @@ models! {
     }
 
     /// The same, and the producer comes round to the passed slot again, while it is held or when it was returned.
-    passing_over_twice(Some(2), 200) {
+    passing_over_twice(Some(2), 144) {
         let queue = filled(2, 2);
         let a = go(&queue, pop);
         let b = go(&queue, |queue| {
@@ -171,7 +171,7 @@ models! {
     }
 
     /// Two producers meet a consumer on its way.
-    passing_over_by_two(Some(2), 300) {
+    passing_over_by_two(Some(2), 772) {
         let queue = filled(3, 3);
         assert_eq!(pop(&queue), Some(100));
         let a = go(&queue, pop);
@@ -187,7 +187,7 @@ models! {
     }
 
     /// One producer's items come in order, round a ring of two.
-    order(Some(2), 300) {
+    order(Some(2), 214) {
         let queue = empty(2);
         let producer = go(&queue, |queue| (1..4).filter(|&id| push(queue, id)).collect::<Vec<_>>());
         let consumer = go(&queue, |queue| [pop(queue), pop(queue)]);
@@ -200,7 +200,7 @@ models! {
     }
 
     /// Two consumers get each item once, and none is missed.
-    two_consumers(Some(2), 40) {
+    two_consumers(Some(2), 22) {
         let queue = filled(2, 2);
         let consumers = [0, 1].map(|_| go(&queue, pop));
         let found: Vec<_> = consumers.map(|consumer| consumer.join().unwrap()).into_iter().flatten().collect();
@@ -209,7 +209,7 @@ models! {
     }
 
     /// A batch of which the first ticket may be abandoned: the others are given back, and the order is kept.
-    retraction(Some(2), 300) {
+    retraction(Some(3), 42) {
         let queue = empty(4);
         let producer = go(&queue, |queue| queue.push_all([1, 2].map(Item::new)).is_ok());
         let other = go(&queue, |queue| {
@@ -225,7 +225,7 @@ models! {
     }
 
     /// Two consumers of three items, one of whom takes several at once.
-    grabs(Some(3), 40) {
+    grabs(Some(3), 30) {
         let queue = filled(3, 3);
         let many = go(&queue, |queue| queue.pop_many(2).iter().map(|item| item.0).collect::<Vec<_>>());
         let one = go(&queue, pop);
@@ -238,7 +238,7 @@ models! {
     }
 
     /// Displacing against a pop, with one slot: at most one item goes, and the new one stays or comes back.
-    displacing(Some(3), 40) {
+    displacing(Some(3), 1111) {
         let queue = filled(1, 1);
         let a = go(&queue, |queue| match queue.force_push(Item::new(1)) {
             Ok(displaced) => (true, displaced.map(|item| item.0)),
@@ -256,7 +256,7 @@ models! {
     }
 
     /// Two displacers in a ring of two that is full: both succeed.
-    two_displacers(Some(2), 100) {
+    two_displacers(Some(2), 794) {
         let queue = filled(2, 2);
         let threads = [1, 2].map(|id| go(&queue, move |queue| {
             queue.force_push(Item::new(id)).map(|displaced| displaced.map(|item| item.0)).map_err(|item| item.0)
@@ -271,7 +271,7 @@ models! {
     }
 
     /// A displacer whose slot may be passed over by a producer, since a pop frees another one.
-    displacer_passed_over(Some(2), 300) {
+    displacer_passed_over(Some(2), 293) {
         let queue = filled(2, 2);
         let displacer = go(&queue, |queue| {
             queue.force_push(Item::new(1)).map(|displaced| displaced.map(|item| item.0)).map_err(|item| item.0)
@@ -292,7 +292,7 @@ models! {
     }
 
     /// Store buffering: of two threads that push to one queue each and look into the other's, one sees the other's item.
-    two_queues(Some(3), 200) {
+    two_queues(Some(3), 330) {
         let queues = Arc::new([Items::new(1), Items::new(1)]);
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             assert!(push(&queues[mine], 1));
@@ -303,7 +303,7 @@ models! {
     }
 
     /// The same with `is_empty`.
-    two_looks(Some(3), 100) {
+    two_looks(Some(3), 132) {
         let queues = Arc::new([Items::new(2), Items::new(2)]);
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             assert!(push(&queues[mine], 1));
@@ -314,7 +314,7 @@ models! {
     }
 
     /// Store buffering of room: of two threads that pop from one full queue each and push to the other's, one finds room.
-    two_full_queues(Some(3), 200) {
+    two_full_queues(Some(3), 720) {
         let queues = Arc::new([0, 1].map(|_| Arc::into_inner(filled(1, 1)).unwrap()));
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             assert_eq!(pop(&queues[mine]), Some(100));
@@ -325,7 +325,7 @@ models! {
     }
 
     /// A push that succeeded is popped by whoever pops next: each thread's pop finds something.
-    pushed_is_popped(Some(2), 200) {
+    pushed_is_popped(Some(2), 85) {
         let queue = empty(2);
         let threads = [1, 2].map(|id| go(&queue, move |queue| {
             assert!(push(queue, id), "the others hold one slot at most");
@@ -337,7 +337,7 @@ models! {
     }
 
     /// Causality over pops: who sees the second item taken does not find the queue empty of what was pushed before.
-    causality(Some(2), 100) {
+    causality(Some(2), 77) {
         let queues = Arc::new([Items::new(1), Items::new(1)]);
         let producer = go(&queues, |queues| push(&queues[0], 1) && push(&queues[1], 2));
         let consumer = go(&queues, |queues| {
@@ -350,7 +350,7 @@ models! {
     }
 
     /// Who finds an emptied queue knows what its popper did before.
-    causality_of_taking(Some(2), 20) {
+    causality_of_taking(Some(2), 19) {
         let queues = Arc::new([Arc::into_inner(filled(1, 1)).unwrap(), Items::new(1)]);
         let mover = go(&queues, |queues| {
             assert!(push(&queues[1], 2));
@@ -367,7 +367,7 @@ models! {
     }
 
     /// Who finds a queue full knows what its pusher did before.
-    causality_of_filling(Some(2), 20) {
+    causality_of_filling(Some(2), 26) {
         let queues = Arc::new([Items::new(1), Items::new(1)]);
         let mover = go(&queues, |queues| {
             assert!(push(&queues[1], 2));
@@ -383,7 +383,7 @@ models! {
     }
 
     /// The counters, and the laps in the slots, wrap around meanwhile.
-    laps_wrap_around(Some(2), 100) {
+    laps_wrap_around(Some(2), 108) {
         let queue = Arc::new(Items::with_first_lap(1, (1 << 59) - 1));
         let producer = go(&queue, |queue| (1..4).filter(|&id| push(queue, id)).collect::<Vec<_>>());
         let consumer = go(&queue, |queue| [pop(queue), pop(queue)]);

@@ -38,6 +38,17 @@ where
     }
 }
 
+#[cfg(target_has_atomic = "64")]
+impl<T: Send> IntoParallelIterator for crate::BoundedQueue<T> {
+    type Item = T;
+    type Iter = rayon::vec::IntoIter<T>;
+
+    /// The items by value, indexed by their place in the queue.
+    fn into_par_iter(self) -> Self::Iter {
+        self.into_iter().collect::<Vec<_>>().into_par_iter()
+    }
+}
+
 impl<T: Send, R: Reclaim> IntoParallelIterator for Queue<T, R> {
     type Item = T;
     type Iter = rayon::vec::IntoIter<T>;

@@ -1,4 +1,6 @@
-//! The public face of the bounded queue; the algorithm is in [`ring`], what happens in a slot in [`slot`].
+//! The bounded queue.
+
+// The public face. The algorithm is in `ring`, what happens in a slot in `slot`.
 
 mod ring;
 mod slot;
@@ -61,6 +63,24 @@ use self::ring::Ring;
 /// assert_eq!(queue.push("c"), Err("c")); // full: the item comes back
 /// assert_eq!(queue.force_push("c"), Ok(Some("a"))); // in the place of the oldest
 /// assert_eq!(queue.pop(), Some("b"));
+/// ```
+///
+/// Items may borrow, from what outlives the queue:
+///
+/// ```compile_fail,E0597
+/// let queue = latchfree::BoundedQueue::new(1);
+/// {
+///     let text = String::from("gone too early");
+///     queue.push(text.as_str()).unwrap();
+/// }
+/// assert!(queue.pop().is_some());
+/// ```
+///
+/// ```
+/// let text = String::from("there in time");
+/// let queue = latchfree::BoundedQueue::new(1);
+/// queue.push(text.as_str()).unwrap();
+/// assert!(queue.pop().is_some());
 /// ```
 pub struct BoundedQueue<T> {
     ring: Ring<T>,

@@ -2,6 +2,7 @@
 //! load of a flag that nobody writes, the same for every peer.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
 /// What the reports call the allocator.
@@ -23,12 +24,64 @@ fn shrank(by: usize) {
     LIVE.fetch_sub(by as isize, Relaxed);
 }
 
+/// Whether threads note that they are inside the allocator.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+std::thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that this thread is inside the allocator, where a signal should not stop it.
+struct Inside(bool);
+
+impl Inside {
+    #[inline]
+    fn enter() -> Self {
+        let watched = WATCHED.load(Relaxed);
+        if watched {
+            INSIDE.set(true);
+        }
+        Inside(watched)
+    }
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0 {
+            INSIDE.set(false);
+        }
+    }
+}
+
+/// This thread, or the one that a signal interrupted, is inside the allocator.
+pub fn is_inside() -> bool {
+    INSIDE.get()
+}
+
+/// Threads note when they are inside the allocator, from here until dropped.
+pub struct Watch;
+
+impl Watch {
+    pub fn start() -> Self {
+        WATCHED.store(true, Relaxed);
+        Watch
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.store(false, Relaxed);
+    }
+}
+
 // SAFETY: every call goes to `System` unchanged; the counters allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if ON.load(Relaxed) {
             grew(layout.size());
         }
+        let _inside = Inside::enter();
         // SAFETY: the caller keeps `alloc`'s contract, which is the same here.
         unsafe { System.alloc(layout) }
     }
@@ -37,6 +90,7 @@ unsafe impl GlobalAlloc for Counting {
         if ON.load(Relaxed) {
             grew(layout.size());
         }
+        let _inside = Inside::enter();
         // SAFETY: as for `alloc`.
         unsafe { System.alloc_zeroed(layout) }
     }
@@ -45,6 +99,7 @@ unsafe impl GlobalAlloc for Counting {
         if ON.load(Relaxed) {
             shrank(layout.size());
         }
+        let _inside = Inside::enter();
         // SAFETY: `ptr` came from `System` with this layout, through the functions above.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -55,6 +110,7 @@ unsafe impl GlobalAlloc for Counting {
             grew(new_size);
             shrank(layout.size());
         }
+        let _inside = Inside::enter();
         // SAFETY: as for `dealloc`; `new_size` is the caller's promise.
         unsafe { System.realloc(ptr, layout, new_size) }
     }

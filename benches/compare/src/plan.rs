@@ -73,6 +73,9 @@ pub fn kinds() -> Vec<Kind> {
         crate::workloads::hash::kind(),
         crate::workloads::ordered::kind(),
         crate::workloads::pin::kind(),
+        crate::workloads::bounded::kind(),
+        crate::workloads::pin::kind(),
+        crate::workloads::stopped::kind(),
     ]
 }
 

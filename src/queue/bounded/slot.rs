@@ -146,14 +146,14 @@ impl<T> Slot<T> {
     }
 
     /// The slot holds the value of this lap: the next consumer of that ticket may read it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_full(&self, lap: Lap) -> bool {
         // Acquire: pairs with the Release in `put`, for the value.
         self.state.load(Ordering::Acquire) == lap.at | state::FULL
     }
 
     /// Whether the slot is free for the ticket of this lap. Stays so until a producer has that ticket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn free(&self, lap: Lap, asymmetric: bool) -> Free {
         if asymmetric {
             // Acquire: pairs with the Release in `release`: the old value was moved out.
@@ -225,7 +225,7 @@ impl<T> Slot<T> {
     ///
     /// The caller has the producers' ticket of this lap, for which the slot was free, and `item` points to a value that it
     /// gives away on success.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn put(&self, item: *const T, lap: Lap, asymmetric: bool) -> bool {
         // SAFETY: the slot was free and the ticket is the caller's alone; nobody reads before it is published below.
         self.value.with_mut(|value| unsafe { ptr::copy_nonoverlapping(item, value.cast(), 1) });
@@ -260,7 +260,6 @@ impl<T> Slot<T> {
         }
     }
 
-    #[inline]
     fn put_by_exchange(&self, lap: Lap) -> bool {
         loop {
             // Relaxed: only what is to be exchanged.
@@ -282,7 +281,7 @@ impl<T> Slot<T> {
     /// # Safety
     ///
     /// The caller has the consumers' ticket of the lap, and has seen the slot full or its push KEPT.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn read(&self) -> T {
         // SAFETY: the value was published with Release and seen with Acquire; the ticket is ours alone.
         self.value.with(|value| unsafe { (*value).assume_init_read() })
@@ -294,7 +293,7 @@ impl<T> Slot<T> {
     /// # Safety
     ///
     /// The caller holds the slot, has the ticket of this lap, and there is no value.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn release(&self, lap: Lap, used: bool, asymmetric: bool) -> bool {
         if asymmetric {
             let code = if used { state::FREE } else { state::FREE_UNUSED };
@@ -310,6 +309,7 @@ impl<T> Slot<T> {
         self.release_after_all(lap, used, asymmetric)
     }
 
+    #[inline(never)]
     fn release_after_all(&self, lap: Lap, used: bool, asymmetric: bool) -> bool {
         loop {
             let found = self.verdict.load(Ordering::Acquire);

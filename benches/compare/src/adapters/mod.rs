@@ -5,6 +5,7 @@ pub mod hash_ours;
 pub mod map;
 pub mod ordered;
 pub mod ordered_ours;
+pub mod bounded;
 pub mod pin;
 pub mod queue;
 pub mod stack;

@@ -46,6 +46,8 @@ pub fn check(cells: &[CellReport]) -> Vec<Target> {
         if cell.kind == "stack" && cell.value == "u64" {
             targets.extend(stack(cell));
         }
+        targets.extend(bounded(cell));
+        targets.extend(stopped(cell));
         if cell.kind != "queue" || cell.value != "u64" {
             continue;
         }
@@ -116,6 +118,39 @@ fn pin(cell: &CellReport) -> Option<f64> {
         return None;
     }
     Some(cell.row("latchfree::pin")?.cost? / cell.row("crossbeam_epoch::pin")?.cost?)
+}
+
+/// The bounded queue's.
+fn bounded(cell: &CellReport) -> Option<Target> {
+    if cell.kind != "bounded" || cell.value != "u64" {
+        return None;
+    }
+    let ours = cell.row("latchfree::BoundedQueue")?;
+    let over_array = ratio(cell.row("crossbeam ArrayQueue")?, ours)?;
+    let name = format!("bounded {} {}", cell.workload, cell.label);
+    match (cell.workload, cell.threads) {
+        ("pairs", 1) => Some(at_least(&name, "ArrayQueue", over_array, 0.95)),
+        ("batch32", 1) => Some(at_least(&name, "ArrayQueue", over_array, 3.0)),
+        ("pairs", _) => Some(at_least(&name, "the best peer", ours.speed?, 1.5)),
+        ("flow", _) => Some(at_least(&name, "the best peer", ours.speed?, 1.0)),
+        _ => None,
+    }
+}
+
+/// A stopped thread stops nobody: the worst trials of ours are far shorter than the stop.
+fn stopped(cell: &CellReport) -> Vec<Target> {
+    if cell.kind != "stopped" {
+        return Vec::new();
+    }
+    let stop = crate::workloads::stopped::STOP.as_nanos() as f64;
+    ["latchfree::BoundedQueue", OURS]
+        .into_iter()
+        .filter_map(|name| {
+            let worst = cell.row(name)?.latency.as_ref()?.max as f64;
+            let what = format!("{name}: longest operation beside a stopped thread, relative to the stop");
+            Some(Target::at_most(what, worst / stop, 0.8))
+        })
+        .collect()
 }
 
 #[cfg(test)]

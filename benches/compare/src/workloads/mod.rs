@@ -6,3 +6,7 @@ pub mod ordered;
 pub mod pin;
 pub mod queue;
 pub mod stack;
+pub mod bounded;
+pub mod pin;
+pub mod queue;
+pub mod stopped;

@@ -77,7 +77,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn about_workload(workload: &str) -> &'static str {
+pub(super) fn about_workload(workload: &str) -> &'static str {
     match workload {
         "pairs" => "Each thread pushes one item and pops one, over and over.",
         "pairs+work" => {
@@ -215,7 +215,7 @@ fn capacity(threads: usize) -> usize {
 }
 
 #[inline(always)]
-fn read<T: Value>(value: Option<T>) {
+pub(super) fn read<T: Value>(value: Option<T>) {
     if let Some(value) = value {
         black_box(value.read());
     }

@@ -1,0 +1,159 @@
+//! Many items with one ticket exchange.
+
+use super::super::slot::{Free, Lap, Slot};
+use super::{Ring, Ticket};
+use crate::sync::Ordering;
+use crate::util::backoff;
+
+impl<T> Ring<T> {
+    /// The slots of `count` tickets, at most a lap, with their laps.
+    #[inline]
+    fn stretch(&self, from: Ticket, count: usize) -> [(&[Slot<T>], Lap); 2] {
+        let (wrapped, first) = self.slots.split_at(self.index(from));
+        let first = &first[..count.min(first.len())];
+        let lap = self.lap(from);
+        let next = Lap { at: lap.at.wrapping_add(lap.step), ..lap };
+        [(first, lap), (&wrapped[..count - first.len()], next)]
+    }
+
+    /// How many of the next `most` tickets' slots, at most a lap, are as wanted.
+    #[inline]
+    fn count_while(&self, from: Ticket, most: usize, wanted: impl Fn(&Slot<T>, Lap) -> bool) -> usize {
+        let mut count = 0;
+        for (slots, lap) in self.stretch(from, most) {
+            let here = slots.iter().take_while(|slot| wanted(slot, lap)).count();
+            count += here;
+            if here < slots.len() {
+                break;
+            }
+        }
+        count
+    }
+
+    /// Adds items in order, as many as there is room for; returns how many. The others still belong to the caller.
+    ///
+    /// # Safety
+    ///
+    /// `count` items are initialised, and the caller gives away those that are delivered.
+    pub(in crate::queue::bounded) unsafe fn push_all(&self, items: *const T, count: usize) -> usize {
+        let mut done = 0;
+        let mut fenced = false;
+        let mut raced = false;
+        while done < count {
+            let tail = self.tail.load(Ordering::Acquire);
+            let most = (count - done).min(self.slots.len());
+            // One by one where a slot is free out of turn.
+            let asymmetric = self.asymmetric;
+            let grab = self.count_while(tail, most, |slot, lap| slot.free(lap, asymmetric) == Free::Yes);
+            if grab == 0 {
+                // SAFETY: the caller's promise.
+                match self.free(tail) {
+                    Free::No if self.make_room(tail, &mut fenced) => continue,
+                    Free::No => break,
+                    Free::Yes => continue,
+                    Free::Counted => {}
+                }
+                // SAFETY: the caller's promise.
+                if unsafe { self.push_slowly(items.add(done)) }.is_err() {
+                    break;
+                }
+                done += 1;
+                continue;
+            }
+            // The linearization point of those that succeed.
+            if !Self::take(&self.tail, tail, self.advance(tail, grab)) {
+                raced = true;
+                backoff::lost(self.producers());
+                continue;
+            }
+            fenced = false;
+            // SAFETY: the slots were free, the tickets are ours; the caller's promise.
+            done += unsafe { self.put_all(items.add(done), tail, grab) };
+        }
+        if !raced && done > 0 {
+            backoff::won(self.producers());
+        }
+        done
+    }
+
+    /// Publishes items with adjacent tickets, until one of the tickets' consumers has gone on; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As for `put`, of all of them.
+    unsafe fn put_all(&self, items: *const T, first: Ticket, count: usize) -> usize {
+        let asymmetric = self.asymmetric;
+        let mut done = 0;
+        for (slots, lap) in self.stretch(first, count) {
+            for slot in slots {
+                // SAFETY: the caller's promise.
+                if unsafe { !slot.put(items.add(done), lap, asymmetric) } {
+                    // SAFETY: the caller's promise; this item was not delivered.
+                    unsafe { self.retract(first, done, count) };
+                    return done;
+                }
+                done += 1;
+            }
+        }
+        count
+    }
+
+    /// Of a batch of adjacent tickets, gives back those from `done` on, of which the first one's consumer has gone on.
+    ///
+    /// # Safety
+    ///
+    /// The tickets are the caller's, and nothing was published with those from `done` on.
+    #[cold]
+    unsafe fn retract(&self, first: Ticket, done: usize, count: usize) {
+        // SAFETY: ours still, and our item was not delivered.
+        unsafe { self.release(self.advance(first, done), true) };
+        // What comes later in the batch must not be popped earlier, so the other tickets are not used either.
+        for ahead in done + 1..count {
+            let ticket = self.advance(first, ahead);
+            self.note_void(ticket);
+            // SAFETY: the ticket is ours, and nothing was put there.
+            unsafe { self.release(ticket, false) };
+        }
+    }
+
+    /// Moves up to `max` items, the oldest first, to `out`; returns how many. They were adjacent, and published.
+    ///
+    /// # Safety
+    ///
+    /// `out` is valid for writing `max` values, and `max > 0`.
+    pub(in crate::queue::bounded) unsafe fn pop_many(&self, out: *mut T, max: usize) -> usize {
+        let max = max.min(self.slots.len());
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            let count = self.count_while(head, max, |slot, lap| slot.is_full(lap));
+            if count == 0 {
+                // One at a time where a producer is on its way.
+                let Some(value) = self.pop_slowly() else { return 0 };
+                // SAFETY: there is room for one.
+                unsafe { out.write(value) };
+                return 1;
+            }
+            // The linearization point of all of them.
+            if !Self::take(&self.head, head, self.advance(head, count)) {
+                backoff::lost(self.consumers());
+                continue;
+            }
+            let asymmetric = self.asymmetric;
+            let mut out = out;
+            for (slots, lap) in self.stretch(head, count) {
+                for slot in slots {
+                    // SAFETY: the tickets are ours and the slots seen full; there is room for `max`; then the value is moved out.
+                    unsafe {
+                        out.write(slot.read());
+                        out = out.add(1);
+                        if slot.release(lap, true, asymmetric) {
+                            self.count();
+                        }
+                    }
+                }
+            }
+            backoff::won(self.consumers());
+            return count;
+        }
+    }
+}

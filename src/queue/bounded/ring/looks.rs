@@ -1,0 +1,72 @@
+//! Answers that change nothing.
+
+use super::super::slot::Free;
+use super::Ring;
+use crate::sync::{Ordering, fence};
+
+impl<T> Ring<T> {
+    pub(in crate::queue::bounded) fn is_empty(&self) -> bool {
+        let mut fenced = false;
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            // Acquire: as in `front`.
+            let tail = self.tail.load(Ordering::Acquire);
+            let mut ticket = head;
+            let full = (0..self.distance(head, tail)).any(|_| {
+                let full = self.is_full_at(ticket);
+                ticket = self.next(ticket);
+                full
+            });
+            // As in `front`.
+            if self.head.load(Ordering::Acquire) == head {
+                if full || fenced {
+                    return !full;
+                }
+                fence(Ordering::SeqCst);
+                fenced = true;
+            }
+        }
+    }
+
+    pub(in crate::queue::bounded) fn is_full(&self) -> bool {
+        let mut fenced = false;
+        loop {
+            let tail = self.tail.load(Ordering::Acquire);
+            if self.free(tail) != Free::No {
+                return false;
+            }
+            if fenced {
+                match self.has_room(tail) {
+                    Some(room) => return !room,
+                    None => continue,
+                }
+            }
+            // As in `make_room`.
+            fence(Ordering::SeqCst);
+            fenced = true;
+        }
+    }
+
+    pub(in crate::queue::bounded) fn len(&self) -> usize {
+        // Acquire: the head first, so that the difference is rarely negative; the tail shows void tickets.
+        let head = self.head.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Acquire);
+        let tickets = self.distance(head, tail);
+        // Relaxed: see above.
+        let void = self.rare.void.load(Ordering::Relaxed);
+        let len = if void.wrapping_sub(head) as i64 >= 0 {
+            // Void tickets between them: count the slots.
+            let mut ticket = head;
+            (0..tickets)
+                .filter(|_| {
+                    let full = self.is_full_at(ticket);
+                    ticket = self.next(ticket);
+                    full
+                })
+                .count()
+        } else {
+            usize::try_from(tickets).unwrap_or(0)
+        };
+        len.min(self.slots.len())
+    }
+}
