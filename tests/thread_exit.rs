@@ -46,7 +46,7 @@ fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>, 
                     own.pop();
                     global.pop();
                     (0..100).for_each(|i| stack.push(i));
-                    (0..100).for_each(|_| drop(stack.pop()));
+                    assert!((0..100).all(|_| stack.pop().is_some()));
                 });
             }
         });

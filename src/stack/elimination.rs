@@ -72,7 +72,8 @@ impl<T> Elimination<T> {
     ///
     /// The node is the caller's, holds a value, and is not at the same time anywhere else; the caller is pinned.
     pub(super) unsafe fn offer(&self, word: Word<T>, hint: usize, pause: impl FnOnce()) -> bool {
-        let place = &self.offers()[hint % WIDTH];
+        let offers = self.offers();
+        let place = &offers[hint % offers.len()];
         // Release: gives the value to who takes the word. Relaxed on losing: the place is another push's.
         let offered =
             place.compare_exchange(ptr::null_mut(), word.raw(), Ordering::Release, Ordering::Relaxed).is_ok();
@@ -88,7 +89,7 @@ impl<T> Elimination<T> {
     pub(super) fn take(&self, hint: usize) -> Option<Word<T>> {
         let offers = self.offers();
         (0..WIDTH).find_map(|index| {
-            let place = &offers[(hint + index) % WIDTH];
+            let place = &offers[(hint + index) % offers.len()];
             // Relaxed: only whether there is one; it is not followed.
             let word = place.load(Ordering::Relaxed);
             // Acquire: pairs with the Release in `offer`, for the value. Losing means that the offer is gone. The
