@@ -227,13 +227,29 @@ models! {
     }
 
     /// Claims are revoked by a version that begins anew: the next commit is the one.
-    revocation(Some(2), 1) {
+    revocation(Some(2), 160) {
         let map = sized(8, &[]);
         assert!(insert(&map, A, 0));
         let thread = go(&map, |map| insert(map, A2, 0));
         assert!(insert(&map, A3, 0));
         assert!(thread.join().unwrap());
         assert_holds(&map, &[A, A2, A3]);
+    }
+
+    /// A version comes again, and with it a header that looks the same, between an insertion's look and its commit.
+    versions(Some(2), 500) {
+        let map = sized(8, &[]);
+        assert!(insert(&map, A, 0));
+        let thread = go(&map, |map| insert(map, A2, 0));
+        remove(&map, A);
+        let first = insert(&map, A2, 0);
+        if first {
+            remove(&map, A2);
+        }
+        let second = insert(&map, A2, 0);
+        let other = thread.join().unwrap();
+        assert!(second || other);
+        assert_holds(&map, &[A2]);
     }
 
     /// Two threads move the same buckets, and one reads.
