@@ -105,6 +105,7 @@ mod world {
                     }
                     self.0.load(order)
                 }
+                #[allow(dead_code, reason = "not every width is stored")]
                 #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
                     self.0.store(value, mutant::weaken(order));

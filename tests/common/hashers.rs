@@ -1,4 +1,5 @@
 //! Hashers, good and hostile, as one type, so that a test body is compiled once for all of them.
+#![allow(dead_code, reason = "every test binary compiles its own copy and uses a part")]
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 

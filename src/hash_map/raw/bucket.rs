@@ -245,11 +245,11 @@ impl<K, V> Bucket<K, V> {
         if place >= LANES && self.extra().is_none() {
             self.link(Box::new(Extra::new(ptr::null_mut())));
         }
-        // Acquire: after the place was freed. Release is not needed: the store below publishes. Losing means that the
+        // Acquire: after the place was freed. Release: who sees the second line full sees the line. Losing means that the
         // header changed: another claim, commit or removal.
         let new = header.claimed(place).0;
         let claimed =
-            self.header.compare_exchange(header.0, new, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            self.header.compare_exchange(header.0, new, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if claimed {
             // Release: who finds the entry here compares its key.
             self.slot(place).store(entry.as_ptr(), Ordering::Release);

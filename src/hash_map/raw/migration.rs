@@ -16,8 +16,8 @@
 //!
 //! **Where a key is.** Until its child is open, in the old bucket, frozen or not; from then on, in the child. Replacements and
 //! removals in slots that are not frozen yet are legal, since no child is open before all slots are frozen. So a reader of a
-//! frozen bucket reads it, and then looks whether the child was still closed: if so, what it read was current when it read
-//! it. It writes nothing and waits for nobody. A writer moves the bucket that it needs, and goes on in the child.
+//! frozen bucket looks whether the child is open, and if not, reads the bucket: what it finds there was current when it read it, or
+//! when the child was opened, which was after the look. It writes nothing and waits for nobody. A writer moves the bucket that it needs, and goes on in the child.
 //!
 //! **Order.** Only the root is moved, and the next table becomes the root when all its buckets are open; so at most two tables
 //! are in use, and none that is frozen has a bucket that is not open. Shrinking is the same with several sources for one child; a

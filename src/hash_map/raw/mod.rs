@@ -172,7 +172,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         self.get_moving(table, hash, &mut eq)
     }
 
-    /// As `get`, where the bucket is frozen.
+    /// As `get`, where the bucket is frozen: if it was not moved yet, what it holds now is what it will be moved with.
     #[cold]
     fn get_moving<'g>(
         &'g self,
@@ -188,18 +188,12 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                     table = next;
                     continue;
                 }
-                let block = object(bucket.block());
-                let found = match block {
+                if let Some(block) = object(bucket.block()) {
                     // SAFETY: reached from a bucket, under the caller's guard.
-                    Some(block) => unsafe { block.as_ref() }.find(hash, eq).map(|(_, entry)| entry),
-                    None => bucket.find(header, hash, eq).map(|found| found.entry),
-                };
-                // What was read was current if the child is still closed, and no block has replaced the lines.
-                if self.opened(table, hash).is_some() || (block.is_none() && object(bucket.block()).is_some()) {
-                    continue;
+                    let (_, entry) = unsafe { block.as_ref() }.find(hash, eq)?;
+                    // SAFETY: found under the guard.
+                    return Some(unsafe { Entry::at(entry) });
                 }
-                // SAFETY: found under the guard.
-                return found.map(|entry| unsafe { Entry::at(entry) });
             }
             // SAFETY: as above.
             return bucket.find(header, hash, eq).map(|found| unsafe { Entry::at(found.entry) });

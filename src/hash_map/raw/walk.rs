@@ -154,16 +154,11 @@ fn gather<K, V>(table: &Table<K, V>, prefix: u64, bits: u32, out: &mut Shared<K,
     let hash = if bits == 0 { 0 } else { prefix << (64 - bits) };
     let bucket = table.bucket(hash);
     let begin = out.len();
-    loop {
-        let header = bucket.header();
+    let header = bucket.header();
+    if !header.is_live() {
         // Acquire: as in `Raw::next`.
         // SAFETY: the table is valid by the walk's promise, and its next one with it.
-        let next = || unsafe { table.next.load(Ordering::Acquire).as_ref() };
-        if header.is_live() {
-            out.extend(bucket.entries(header));
-            break;
-        }
-        if let Some(next) = next() {
+        if let Some(next) = unsafe { table.next.load(Ordering::Acquire).as_ref() } {
             if next.bits() > bits {
                 gather(table, prefix << 1, bits + 1, out);
                 gather(table, prefix << 1 | 1, bits + 1, out);
@@ -174,19 +169,11 @@ fn gather<K, V>(table: &Table<K, V>, prefix: u64, bits: u32, out: &mut Shared<K,
                 return;
             }
         }
-        let block = object(bucket.block());
-        match block {
-            // SAFETY: as for the table.
-            Some(block) => out.extend(unsafe { block.as_ref() }.entries()),
-            None => out.extend(bucket.entries(header)),
-        }
-        // What was read was current if the child is still closed, and no block has replaced the lines.
-        let is_moved = next().is_some_and(|next| next.bits() > bits || !next.bucket(hash).header().is_uninit());
-        if is_moved || (block.is_none() && object(bucket.block()).is_some()) {
-            out.truncate(begin);
-            continue;
-        }
-        break;
+    }
+    match object(bucket.block()) {
+        // SAFETY: as for the table.
+        Some(block) if !header.is_live() => out.extend(unsafe { block.as_ref() }.entries()),
+        _ => out.extend(bucket.entries(header)),
     }
     if bits > table.bits() {
         // The bucket serves other prefixes as well.

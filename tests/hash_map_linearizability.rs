@@ -1,0 +1,236 @@
+//! Histories of real threads on the hash map are linearizable, key by key; and the checker that says so is right.
+//!
+//! A map is linearizable if each key is (locality), so each key's history is checked by itself: by trying all orders,
+//! which is quick, because few operations on one key overlap.
+
+mod common;
+#[path = "common/hashers.rs"]
+mod hashers;
+
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::Rng;
+use common::history::now;
+use hashers::Hashes;
+use latchfree::hash_map::{HashMap, Operation};
+use latchfree::reclaim::{Accepts, Epoch, Reclaim};
+
+/// What was done to one key, and what it found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Get(Option<u64>),
+    /// The new value, and the old one.
+    Insert(u64, Option<u64>),
+    /// As the above, and nothing if there is an old one.
+    TryInsert(u64, Option<u64>),
+    Remove(Option<u64>),
+    /// Adds to the value that is there, which this was.
+    Add(u64, Option<u64>),
+}
+
+impl Op {
+    /// The value after it, if it can come at this one.
+    fn after(self, value: Option<u64>) -> Option<Option<u64>> {
+        let (found, then) = match self {
+            Self::Get(found) => (found, value),
+            Self::Insert(new, found) => (found, Some(new)),
+            Self::TryInsert(new, found) => (found, value.or(Some(new))),
+            Self::Remove(found) => (found, None),
+            Self::Add(n, found) => (found, value.map(|value| value + n)),
+        };
+        (found == value).then_some(then)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    call: u64,
+    ret: u64,
+    op: Op,
+}
+
+/// Tries all orders. Works through the history in windows: where no operation is under way, what came before is settled but
+/// for the values that it may have left.
+fn is_linearizable(mut history: Vec<Event>) -> bool {
+    history.sort_by_key(|event| event.call);
+    let mut values = HashSet::from([None]);
+    let mut window: Vec<Event> = Vec::new();
+    let mut end = 0;
+    for event in history {
+        if event.call > end && !window.is_empty() {
+            values = values_after(&window, &values);
+            window.clear();
+        }
+        end = end.max(event.ret);
+        window.push(event);
+    }
+    !values_after(&window, &values).is_empty()
+}
+
+fn values_after(window: &[Event], before: &HashSet<Option<u64>>) -> HashSet<Option<u64>> {
+    // What is done is a prefix of the window and a few after it, so a set of those suffices to tell states apart.
+    type State = (usize, Vec<usize>, Option<u64>);
+    let mut found = HashSet::new();
+    let mut seen: HashSet<State> = HashSet::new();
+    let mut states: Vec<State> = before.iter().map(|&value| (0, Vec::new(), value)).collect();
+    while let Some(state) = states.pop() {
+        if !seen.insert(state.clone()) {
+            continue;
+        }
+        let (prefix, beyond, value) = state;
+        if prefix == window.len() {
+            found.insert(value);
+            continue;
+        }
+        let left = || (prefix..window.len()).filter(|index| !beyond.contains(index));
+        let mut first_ret = u64::MAX;
+        for index in left() {
+            // Whoever was called after another returned comes after it; the window is sorted by calls.
+            if window[index].call > first_ret {
+                break;
+            }
+            first_ret = first_ret.min(window[index].ret);
+            if let Some(then) = window[index].op.after(value) {
+                let mut beyond = beyond.clone();
+                beyond.push(index);
+                beyond.sort_unstable();
+                let mut prefix = prefix;
+                while beyond.first() == Some(&prefix) {
+                    beyond.remove(0);
+                    prefix += 1;
+                }
+                states.push((prefix, beyond, then));
+            }
+        }
+    }
+    found
+}
+
+/// Time stamps may be some instructions early or late, and a store may be seen some later: intervals are widened by so many
+/// ticks.
+const SLACK: u64 = 500;
+
+/// Four threads on a few keys, of which many share a bucket, with other keys coming and going so that the table grows, shrinks
+/// and is rebuilt.
+fn record<R>(hashes: Hashes, keys: u64, ops: usize, seed: u64) -> Vec<Vec<Event>>
+where
+    R: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)>,
+{
+    const THREADS: usize = 4;
+    let map = HashMap::<u64, u64, Hashes, R>::with_reclaimer(0, hashes);
+    let start = Barrier::new(THREADS);
+    let left = AtomicUsize::new(THREADS);
+    let all: Vec<Vec<(u64, Event)>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS as u64)
+            .map(|thread| {
+                let (map, start, left) = (&map, &start, &left);
+                scope.spawn(move || {
+                    let mut rng = Rng(seed * 977 + thread * 31 + 1);
+                    let mut events = Vec::with_capacity(ops);
+                    let mut value = (thread + 1) << 40;
+                    start.wait();
+                    for n in 0..ops {
+                        let key = rng.below(keys);
+                        let pick = rng.below(16);
+                        value += 1 << 8;
+                        let pinned = map.pin();
+                        let call = now();
+                        let op = match pick {
+                            0..4 => Op::Get(pinned.get(&key).copied()),
+                            4..6 => Op::Insert(value, pinned.insert(key, value).copied()),
+                            6..9 => {
+                                let found = pinned.try_insert(key, value).err().map(|error| *error.current);
+                                Op::TryInsert(value, found)
+                            }
+                            9..13 => Op::Remove(pinned.remove(&key).copied()),
+                            13..15 => Op::Add(1, pinned.update(key, |value| value + 1).map(|value| value - 1)),
+                            _ => {
+                                let mut found = None;
+                                pinned.compute(key, |entry| {
+                                    found = entry.map(|(_, value)| *value);
+                                    Operation::<_, ()>::Insert(value)
+                                });
+                                Op::Insert(value, found)
+                            }
+                        };
+                        let ret = now();
+                        events.push((key, Event { call: call.saturating_sub(SLACK), ret: ret + SLACK, op }));
+                        drop(pinned);
+                        match n % 64 {
+                            20 => map.reserve(rng.below(600) as usize),
+                            40 => drop(map.pin().insert_many((0..rng.below(40)).map(|n| (1000 + n, n)))),
+                            50 => map.pin().retain(|key, _| *key < 1000),
+                            60 => map.shrink_to_fit(),
+                            _ => {}
+                        }
+                    }
+                    left.fetch_sub(1, Ordering::Relaxed);
+                    events
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut by_key = vec![Vec::new(); keys as usize];
+    for (key, event) in all.into_iter().flatten() {
+        by_key[key as usize].push(event);
+    }
+    by_key
+}
+
+fn check<R>(keys: u64, ops: usize)
+where
+    R: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)>,
+{
+    for hashes in hashers::ALL {
+        for seed in 1..=2 {
+            for (key, history) in record::<R>(hashes, keys, ops, seed).into_iter().enumerate() {
+                assert!(is_linearizable(history), "key {key} with {hashes:?}, seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_keys() {
+    check::<Epoch>(200, 4000);
+}
+
+#[test]
+fn few_keys() {
+    check::<Epoch>(12, 1000);
+}
+
+#[cfg(feature = "crossbeam")]
+#[test]
+fn many_keys_on_crossbeam() {
+    check::<latchfree::reclaim::Crossbeam>(200, 4000);
+}
+
+fn event(call: u64, ret: u64, op: Op) -> Event {
+    Event { call, ret, op }
+}
+
+#[test]
+fn the_checker_accepts_what_can_be() {
+    assert!(is_linearizable(vec![]));
+    assert!(is_linearizable(vec![event(0, 9, Op::Insert(1, None)), event(1, 2, Op::Get(None)), event(3, 4, Op::Get(Some(1)))]));
+    let adds = vec![event(0, 9, Op::Insert(5, None)), event(1, 8, Op::Add(1, Some(6))), event(2, 7, Op::Add(1, Some(5)))];
+    assert!(is_linearizable(adds));
+}
+
+#[test]
+fn the_checker_rejects_what_cannot() {
+    // Read before it was written, lost, twice removed, a lost update, two winners.
+    for history in [
+        vec![event(0, 1, Op::Get(Some(1))), event(2, 3, Op::Insert(1, None))],
+        vec![event(0, 1, Op::Insert(1, None)), event(2, 3, Op::Get(None))],
+        vec![event(0, 1, Op::Insert(1, None)), event(2, 5, Op::Remove(Some(1))), event(3, 4, Op::Remove(Some(1)))],
+        vec![event(0, 1, Op::Insert(5, None)), event(2, 5, Op::Add(1, Some(5))), event(3, 4, Op::Add(1, Some(5)))],
+        vec![event(0, 3, Op::TryInsert(1, None)), event(1, 2, Op::TryInsert(2, None))],
+    ] {
+        assert!(!is_linearizable(history.clone()), "{history:?}");
+    }
+}
