@@ -9,6 +9,7 @@
 //! | you need | take |
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
+//! | entries or elements in order: timers, priorities, ranges, scans | [`OrderedMap`], [`OrderedSet`] |
 //!
 //! # Guards
 //!
@@ -121,7 +122,7 @@
 //!
 //! - `std` (default): thread-local participants, timed backoff.
 //! - `crossbeam` (default): [`reclaim::Crossbeam`].
-//! - `serde`: `Deserialize` for the structures that own their elements.
+//! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for those that can be looked at.
 //! - `rayon`: `FromParallelIterator`, `ParallelExtend`, also for shared structures, and `IntoParallelIterator`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
