@@ -183,6 +183,14 @@ mod world {
             self.0.load(order)
         }
         #[track_caller]
+        pub(crate) fn store(&self, value: *mut T, order: Ordering) {
+            self.0.store(value, order);
+        }
+        #[track_caller]
+        pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
+            self.0.swap(value, order)
+        }
+        #[track_caller]
         pub(crate) fn compare_exchange(
             &self,
             current: *mut T,
@@ -290,6 +298,13 @@ with_mut! {
 /// A byte of the process and not of a model: decided once, before and outside of what is explored.
 #[cfg(not(latchfree_loom))]
 pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
+
+/// For whom relies on the total order of `SeqCst` accesses: loom takes them for `AcqRel`, and orders its fences only.
+#[inline(always)]
+pub(crate) fn order_for_loom() {
+    #[cfg(latchfree_loom)]
+    fence(Ordering::SeqCst);
+}
 
 /// Tells the processor, or the model, that this thread is in a bounded wait.
 #[inline]

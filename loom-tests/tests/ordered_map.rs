@@ -302,6 +302,17 @@ models! {
         assert_eq!(get(&map, 10), !replaced);
     }
 
+    /// Store buffering: of two threads that insert one key each, into leaves of their own, and look for the other's, one finds it.
+    two_keys(Some(3), 10) {
+        let map = map(&[10, 20, 30]);
+        let threads = [(5, 40), (40, 5)].map(|(mine, other)| go(&map, move |map| {
+            insert(map, mine);
+            get(map, other)
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [false, false]);
+    }
+
     /// Predicates see what is removed.
     retain_and_insert(Some(2), 10) {
         let map = map(&[10, 20, 30]);

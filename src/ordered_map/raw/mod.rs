@@ -70,7 +70,7 @@ pub(super) use self::scan::{Leaves, Scan};
 pub(super) use self::search::{Edge, Probe};
 pub(super) use self::update::{Computed, Step};
 use crate::reclaim::{Reclaim, Retired};
-use crate::sync::{AtomicPtr, Ordering, const_fn};
+use crate::sync::{AtomicPtr, Ordering, const_fn, order_for_loom};
 use crate::util::backoff;
 use crate::util::count::Count;
 
@@ -190,6 +190,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             .slot
             .compare_exchange(place.pointer(), new.as_ptr(), Ordering::SeqCst, Ordering::Relaxed)
             .is_ok();
+        order_for_loom();
         if exchanged {
             backoff::won(ptr::from_ref(place.slot).cast());
         } else {
