@@ -80,6 +80,9 @@ pub(super) struct Raw<K, V, R: Reclaim> {
     count: Count,
 }
 
+/// The inner node that a descent has come through last, and the slot where that was read.
+type Above<'g, K, V> = Option<(&'g Slot<K, V>, Ref<K, V>)>;
+
 /// A leaf that was read from its slot, which was not frozen then.
 struct Place<'g, K, V> {
     slot: &'g Slot<K, V>,
@@ -149,7 +152,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     ) -> Place<'g, K, V> {
         'again: loop {
             let mut slot: &Slot<K, V> = &self.root;
-            let mut above: Option<(&Slot<K, V>, Ref<K, V>)> = None;
+            let mut above: Above<'_, K, V> = None;
             let mut at_end = true;
             loop {
                 // SeqCst: as in `cursor::load`.
