@@ -206,8 +206,8 @@ fn check(name: &str, (seeds, at_least): (u64, usize), victims: &[Operation]) {
     }
 }
 
-const ONE: u64 = 9;
-const TWO: u64 = 12;
+const ONE: u64 = 6;
+const TWO: u64 = 9;
 
 #[test]
 fn inserts_that_split() {
