@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier};
 
 use common::{Both, Counted, Ledger, Rng, drained, over_both};
 use latchfree::OrderedMap;
-use latchfree::reclaim::{Accepts, Reclaim};
+use latchfree::reclaim::Accepts;
 
 fn setup() {
     common::choose(module_path!());
@@ -299,7 +299,7 @@ fn panicking_closures<R: For<u64, Counted>>() {
 }
 
 fn give_back<R: For<String, String>>() {
-    let map: OrderedMap<String, String, R> = [("a".to_string(), "one".to_string())].into();
+    let map: OrderedMap<String, String, R> = [("a".to_string(), "one".to_string())].into_iter().collect();
     let guard = R::pin();
     let error = map.try_insert("a".into(), "two".into(), &guard).unwrap_err();
     assert_eq!(error.to_string(), "the map has an entry of this key already");
@@ -418,7 +418,8 @@ fn each_key_once<R: For<u64, Counted>>() {
                     }
                 });
                 assert_eq!(removed.into_inner(), KEYS as usize);
-                assert!(map.is_empty() && map.len() == 0);
+                assert_eq!(map.len(), 0);
+                assert!(map.is_empty());
             }
         }
     }
@@ -452,9 +453,7 @@ fn undeletable_keys<R: For<u64, String>>() {
             for round in 0..30_000 {
                 // Runs of insertions and of removals, so that leaves split and merge.
                 let key = if round / 3_000 % 2 == 0 { round * 2 % KEYS } else { rng.below(KEYS) };
-                if key % 3 == 0 {
-                    map.insert(key, key.to_string(), &R::pin());
-                } else if round / 1_000 % 2 == thread {
+                if key % 3 == 0 || round / 1_000 % 2 == thread {
                     map.insert(key, key.to_string(), &R::pin());
                 } else {
                     map.remove(&key, &R::pin());

@@ -951,7 +951,8 @@ impl<K: Ord, V, R: Accepts<(K, V)>> FromIterator<(K, V)> for OrderedMap<K, V, R>
     }
 }
 
-impl<K: Ord, V, R: Accepts<(K, V)>, const N: usize> From<[(K, V); N]> for OrderedMap<K, V, R> {
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for OrderedMap<K, V> {
+    /// As by [`FromIterator`], which is there for every reclaimer.
     fn from(entries: [(K, V); N]) -> Self {
         entries.into_iter().collect()
     }
