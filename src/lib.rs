@@ -13,6 +13,7 @@
 //! | the same with a fixed capacity, for back-pressure | [`BoundedQueue`] |
 //! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
 //! | the same without values | [`HashSet`] |
+//! | entries or elements in order: timers, priorities, ranges, scans | [`OrderedMap`], [`OrderedSet`] |
 //!
 //! # Guards
 //!
@@ -126,6 +127,7 @@
 //! - `std` (default): thread-local participants, timed backoff.
 //! - `crossbeam` (default): [`reclaim::Crossbeam`].
 //! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for stacks of `Copy` items.
+//! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for those that can be looked at.
 //! - `rayon`: `FromParallelIterator`, `ParallelExtend`, also for shared structures, and `IntoParallelIterator`.
 #![cfg_attr(not(feature = "std"), no_std)]
 

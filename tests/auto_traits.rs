@@ -8,6 +8,7 @@ use std::rc::Rc;
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
 use latchfree::{Epoch, Queue, Stack, queue, stack};
+use latchfree::{Epoch, OrderedMap, OrderedSet, Queue, ordered_map, queue};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 latchfree::domain! { struct Own; }
@@ -48,6 +49,21 @@ mod bounded {
     assert_not_impl_any!(IntoIter<Rc<u64>>: Send, Sync);
     assert_impl_all!(CapacityError: std::error::Error, Send, Sync, Copy);
 }
+// A shared map lends what it holds, and drops on one thread what another inserted.
+assert_impl_all!(OrderedMap<u64, String>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(OrderedMap<u64, Cell<u64>>: Send);
+assert_not_impl_any!(OrderedMap<u64, Cell<u64>>: Sync, RefUnwindSafe);
+assert_not_impl_any!(OrderedMap<Rc<u64>, u64>: Send, Sync);
+assert_not_impl_any!(OrderedMap<u64, Rc<u64>>: Send, Sync);
+assert_not_impl_any!(OrderedMap<u64, std::sync::MutexGuard<'static, u64>>: Send, Sync);
+#[cfg(feature = "crossbeam")]
+assert_impl_all!(OrderedMap<u64, String, Crossbeam>: Send, Sync);
+assert_impl_all!(OrderedSet<u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_not_impl_any!(OrderedSet<Rc<u64>>: Send, Sync);
+assert_impl_all!(ordered_map::IntoIter<u64, Cell<u64>>: Send, Sync);
+assert_not_impl_any!(ordered_map::IntoIter<u64, Rc<u64>>: Send, Sync);
+assert_not_impl_any!(ordered_map::OrderedMapRef<'static, u64, u64>: Send, Sync);
+assert_not_impl_any!(ordered_map::Iter<'static, u64, u64>: Send, Sync);
 
 // A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
 assert_not_impl_any!(Guard: Send, Sync, Clone);

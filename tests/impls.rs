@@ -6,6 +6,20 @@ use latchfree::{Queue, Stack};
 #[cfg(feature = "serde")]
 mod serde {
     use super::{Queue, Stack};
+use latchfree::{OrderedMap, OrderedSet, Queue};
+
+#[cfg(feature = "serde")]
+mod serde {
+    use super::{OrderedMap, OrderedSet, Queue};
+
+    #[test]
+    fn ordered_maps_and_sets_come_and_go() {
+        let map: OrderedMap<String, u64> = serde_json::from_str(r#"{"b": 2, "a": 1, "b": 3}"#).unwrap();
+        assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"a":1,"b":3}"#);
+        let set: OrderedSet<u64> = serde_json::from_str("[3, 1, 2, 3]").unwrap();
+        assert_eq!(serde_json::to_string(&set).unwrap(), "[1,2,3]");
+        assert!(serde_json::from_str::<OrderedMap<String, u8>>(r#"{"a": 1, "b": 300}"#).is_err());
+    }
 
     #[test]
     fn a_sequence_becomes_a_queue_in_order() {
@@ -36,6 +50,23 @@ mod rayon {
     use ::rayon::prelude::*;
 
     use super::{Queue, Stack};
+    use super::{OrderedMap, OrderedSet, Queue};
+
+    #[test]
+    fn ordered_maps_and_sets_come_and_go() {
+        let mut map: OrderedMap<u64, String> =
+            (0..10_000_u64).into_par_iter().map(|n| (n, n.to_string())).collect();
+        (&map).par_extend((10_000..ITEMS).into_par_iter().map(|n| (n, n.to_string())));
+        map.par_extend((0..100_u64).into_par_iter().map(|n| (n, String::new())));
+        assert_eq!(map.len(), ITEMS as usize);
+        let pinned = map.pin();
+        assert_eq!(pinned.into_par_iter().filter(|(_, text)| text.is_empty()).count(), 100);
+        drop(pinned);
+        assert!(map.into_par_iter().map(|(n, _)| n).collect::<Vec<_>>().into_iter().eq(0..ITEMS));
+        let mut set: OrderedSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 1000).collect();
+        set.par_extend([5000_u64]);
+        assert_eq!(set.into_par_iter().max(), Some(5000));
+    }
 
     const ITEMS: u64 = 100_000;
 

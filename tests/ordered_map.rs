@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier};
 
 use common::{Both, Counted, Ledger, Rng, drained, over_both};
 use latchfree::OrderedMap;
-use latchfree::reclaim::{Accepts, Reclaim};
+use latchfree::reclaim::Accepts;
 
 fn setup() {
     common::choose(module_path!());
@@ -59,7 +59,7 @@ fn shrinking<R: For<u64, u64>>() {
             key = (key + step) % LEN;
         }
         let guard = R::pin();
-        assert!(map.is_empty() && map.len() == 0 && map.first_key_value(&guard).is_none());
+        assert!(map.is_empty() && map.first_key_value(&guard).is_none());
         assert_eq!(map.insert(5, 5, &guard), None);
         assert_eq!(map.pop_last(&guard), Some((&5, &5)));
         assert_eq!(map.pop_last(&guard), None);
@@ -284,12 +284,12 @@ fn panicking_closures<R: For<u64, Counted>>() {
         let guard = R::pin();
         let panics = |f: &mut dyn FnMut()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
         panics(&mut || ignore(map.update(&7, |_| panic!("update"), &guard)));
-        panics(&mut || drop(map.compute(7, |_| -> Operation<Counted> { panic!("compute") }, &guard)));
-        panics(&mut || drop(map.compute(777, |_| Operation::<Counted>::Remove, &guard)));
+        panics(&mut || ignore(map.compute(7, |_| -> Operation<Counted> { panic!("compute") }, &guard)));
+        panics(&mut || ignore(map.compute(777, |_| Operation::<Counted>::Remove, &guard)));
         panics(&mut || ignore(map.remove_if(&7, |_, _| panic!("remove_if"), &guard)));
         panics(&mut || ignore(map.get_or_insert_with(777, || panic!("get_or_insert_with"), &guard)));
         panics(&mut || {
-            drop(map.pop_first_while(9, |&key, _| if key < 3 { true } else { panic!("pop") }, &guard))
+            ignore(map.pop_first_while(9, |&key, _| if key < 3 { true } else { panic!("pop") }, &guard))
         });
         panics(&mut || map.retain(|&key, _| if key < 3 { false } else { panic!("retain") }));
         assert_eq!(map.len(), 200);
@@ -299,7 +299,7 @@ fn panicking_closures<R: For<u64, Counted>>() {
 }
 
 fn give_back<R: For<String, String>>() {
-    let map: OrderedMap<String, String, R> = [("a".to_string(), "one".to_string())].into();
+    let map: OrderedMap<String, String, R> = [("a".to_string(), "one".to_string())].into_iter().collect();
     let guard = R::pin();
     let error = map.try_insert("a".into(), "two".into(), &guard).unwrap_err();
     assert_eq!(error.to_string(), "the map has an entry of this key already");
@@ -374,7 +374,7 @@ fn ignore<T>(_: T) {}
 
 const THREADS: u64 = 4;
 
-fn scatter<R: Reclaim>(threads: u64, work: impl Fn(u64) + Sync) {
+fn scatter(threads: u64, work: impl Fn(u64) + Sync) {
     let start = Barrier::new(threads as usize);
     std::thread::scope(|scope| {
         for thread in 0..threads {
@@ -396,7 +396,7 @@ fn each_key_once<R: For<u64, Counted>>() {
         for reverse in [false, true] {
             let (inserted, removed) = (AtomicUsize::new(0), AtomicUsize::new(0));
             if !reverse {
-                scatter::<R>(THREADS, |thread| {
+                scatter(THREADS, |thread| {
                     for n in 0..KEYS {
                         let key = if thread % 2 == 0 { n } else { KEYS - 1 - n };
                         let value = ledger.item((thread * KEYS + n) as usize);
@@ -410,7 +410,7 @@ fn each_key_once<R: For<u64, Counted>>() {
                 assert_eq!(map.len(), KEYS as usize);
                 assert!(map.keys(&R::pin()).copied().eq(0..KEYS));
             } else {
-                scatter::<R>(THREADS, |thread| {
+                scatter(THREADS, |thread| {
                     for n in 0..KEYS {
                         let key = if thread % 2 == 0 { n } else { KEYS - 1 - n };
                         removed
@@ -418,7 +418,8 @@ fn each_key_once<R: For<u64, Counted>>() {
                     }
                 });
                 assert_eq!(removed.into_inner(), KEYS as usize);
-                assert!(map.is_empty() && map.len() == 0);
+                assert_eq!(map.len(), 0);
+                assert!(map.is_empty());
             }
         }
     }
@@ -432,7 +433,7 @@ fn counters<R: For<u64, u64>>() {
     const KEYS: u64 = 70;
     const TURNS: u64 = 10_000;
     let map: OrderedMap<u64, u64, R> = (0..KEYS).map(|n| (n, 0)).collect();
-    scatter::<R>(THREADS, |thread| {
+    scatter(THREADS, |thread| {
         let mut rng = Rng(thread + 1);
         for _ in 0..TURNS {
             map.update(&rng.below(KEYS), |n| n + 1, &R::pin()).unwrap();
@@ -446,15 +447,13 @@ fn undeletable_keys<R: For<u64, String>>() {
     const KEYS: u64 = 6_000;
     let map: OrderedMap<u64, String, R> = (0..KEYS).step_by(3).map(|n| (n, n.to_string())).collect();
     let done = AtomicUsize::new(0);
-    scatter::<R>(THREADS, |thread| {
+    scatter(THREADS, |thread| {
         let mut rng = Rng(thread + 7);
         if thread < 2 {
             for round in 0..30_000 {
                 // Runs of insertions and of removals, so that leaves split and merge.
                 let key = if round / 3_000 % 2 == 0 { round * 2 % KEYS } else { rng.below(KEYS) };
-                if key % 3 == 0 {
-                    map.insert(key, key.to_string(), &R::pin());
-                } else if round / 1_000 % 2 == thread {
+                if key % 3 == 0 || round / 1_000 % 2 == thread {
                     map.insert(key, key.to_string(), &R::pin());
                 } else {
                     map.remove(&key, &R::pin());
@@ -498,7 +497,7 @@ fn snapshots_are_atomic<R: For<u64, u64>>() {
     let map: OrderedMap<u64, u64, R> = (0..2_000).map(|n| (n * 10, 0)).collect();
     map.insert(5, 1, &R::pin());
     let done = AtomicBool::new(false);
-    scatter::<R>(3, |thread| {
+    scatter(3, |thread| {
         let mut rng = Rng(thread + 3);
         match thread {
             0 => {
@@ -534,7 +533,7 @@ fn popped_once<R: For<u64, Counted>>() {
     {
         let map: OrderedMap<u64, Counted, R> = (0..LEN).map(|n| (n as u64, ledger.item(n))).collect();
         let popped = AtomicUsize::new(0);
-        scatter::<R>(THREADS, |thread| {
+        scatter(THREADS, |thread| {
             let (mut last, mut count) = (None, 0);
             loop {
                 let guard = R::pin();
@@ -565,7 +564,7 @@ fn popped_once<R: For<u64, Counted>>() {
 /// leaves come and go at the edge.
 fn pop_sees_smaller<R: For<u64, u64>>() {
     let map: OrderedMap<u64, u64, R> = (1_000_000..1_000_300).map(|n| (n, n)).collect();
-    scatter::<R>(THREADS, |thread| {
+    scatter(THREADS, |thread| {
         let mut rng = Rng(thread + 11);
         for turn in 0..20_000 {
             let guard = R::pin();
@@ -586,7 +585,7 @@ fn first_is_never_empty<R: For<u64, u64>>() {
     const WIDTH: u64 = 500;
     let map: OrderedMap<u64, u64, R> = (0..WIDTH).map(|n| (n, n)).collect();
     let done = AtomicBool::new(false);
-    scatter::<R>(3, |thread| {
+    scatter(3, |thread| {
         if thread == 0 {
             for n in WIDTH..60_000 {
                 map.insert(n, n, &R::pin());

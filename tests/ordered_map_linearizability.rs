@@ -161,7 +161,7 @@ fn examine<R: Both + Accepts<(u64, u64)>>(rounds: u64, choose: impl Fn(&Map<R>, 
     }
 }
 
-const ROUNDS: u64 = if cfg!(miri) { 3 } else { 3_000 };
+const ROUNDS: u64 = if cfg!(miri) { 3 } else { 1_500 };
 
 fn mixed<R: Both + Accepts<(u64, u64)>>() {
     examine::<R>(ROUNDS, |map, rng| {

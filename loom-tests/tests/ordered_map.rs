@@ -65,9 +65,21 @@ fn snapshot(map: &Items) -> Vec<u8> {
     map.range_snapshot::<u8, _>(.., &Eager::pin()).map(|(&key, _)| key).collect()
 }
 
-models! {
+/// A test a model: the map uses no barriers of the asymmetric kind itself, so one kind suffices.
+macro_rules! map_models {
+    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            fn model() $body
+            common::explore(stringify!($name), Barriers::Fence, $preemptions, $at_least, model);
+        }
+    )+};
+}
+
+map_models! {
     /// The root is raced for.
-    first_inserts(None, 4) {
+    first_inserts(Some(3), 200) {
         let map = map(&[]);
         let (a, b) = (go(&map, |map| insert(map, 1)), go(&map, |map| insert(map, 2)));
         a.join().unwrap();
@@ -76,7 +88,7 @@ models! {
     }
 
     /// Of the same key.
-    inserts_of_one_key(None, 4) {
+    inserts_of_one_key(Some(3), 400) {
         let map = map(&[1]);
         let (a, b) = (go(&map, |map| insert(map, 1)), go(&map, |map| {
             map.try_insert(2, Item::new(2), &Eager::pin()).is_ok()
@@ -87,7 +99,7 @@ models! {
     }
 
     /// Two insertions into a full root leaf, which becomes a tree.
-    inserts_and_growth(Some(2), 10) {
+    inserts_and_growth(Some(2), 400) {
         let map = map(&[1, 2]);
         let (a, b) = (go(&map, |map| insert(map, 3)), go(&map, |map| insert(map, 4)));
         a.join().unwrap();
@@ -97,7 +109,7 @@ models! {
     }
 
     /// Insertions that split two leaves of one parent, with a reader.
-    inserts_and_splits(Some(1), 10) {
+    inserts_and_splits(Some(1), 200) {
         let map = map(&[10, 20, 30, 40]);
         let (a, b) = (go(&map, |map| insert(map, 11)), go(&map, |map| {
             insert(map, 41);
@@ -111,7 +123,7 @@ models! {
     }
 
     /// A split against a reader of the keys that move, and of the new one.
-    split_and_get(Some(3), 10) {
+    split_and_get(Some(3), 1300) {
         let map = map(&[10, 20, 30, 40]);
         let a = go(&map, |map| insert(map, 11));
         let b = go(&map, |map| {
@@ -125,7 +137,7 @@ models! {
     }
 
     /// A leaf is emptied and merged, while others insert into it and scan.
-    merge_insert_scan(Some(1), 10) {
+    merge_insert_scan(Some(1), 250) {
         let map = map(&[10, 20, 30, 40]);
         let a = go(&map, |map| {
             assert!(remove(map, 10));
@@ -143,7 +155,7 @@ models! {
     }
 
     /// Two threads remove the same entries, and merge: each is removed once.
-    removes(Some(2), 10) {
+    removes(Some(2), 1200) {
         let map = map(&[10, 20, 30]);
         let threads = [0, 1].map(|_| go(&map, |map| {
             usize::from(remove(map, 10)) + usize::from(remove(map, 20))
@@ -154,7 +166,7 @@ models! {
     }
 
     /// The tree becomes a leaf again while another thread inserts.
-    collapse_and_insert(Some(2), 10) {
+    collapse_and_insert(Some(2), 700) {
         let map = map(&[10, 20, 30]);
         let a = go(&map, |map| {
             assert!(remove(map, 30));
@@ -167,7 +179,7 @@ models! {
     }
 
     /// Batches are popped once, in order.
-    pop_against_pop(Some(2), 10) {
+    pop_against_pop(Some(2), 600) {
         let map = map(&[10, 20, 30]);
         let threads = [0, 1].map(|_| go(&map, |map| pops(map, 40, 2)));
         let mut popped = threads.map(|thread| thread.join().unwrap()).concat();
@@ -177,7 +189,7 @@ models! {
     }
 
     /// A smaller key is inserted where the first leaf is being emptied: what is popped after it is not greater.
-    pop_against_smaller(Some(2), 10) {
+    pop_against_smaller(Some(2), 1300) {
         let map = map(&[10, 20, 30]);
         let a = go(&map, |map| pops(map, 99, 2));
         let b = go(&map, |map| {
@@ -191,7 +203,7 @@ models! {
     }
 
     /// Emptying from one end while the other end is popped, over a merge.
-    pop_both_ends(Some(2), 10) {
+    pop_both_ends(Some(2), 1000) {
         let map = map(&[10, 20, 30]);
         let a = go(&map, |map| [pop(map), pop(map)]);
         let b = go(&map, |map| {
@@ -204,7 +216,7 @@ models! {
     }
 
     /// A map that always has an entry does not look empty, over a merge of its first leaf.
-    never_empty(Some(2), 10) {
+    never_empty(Some(2), 700) {
         let map = map(&[10, 20, 30]);
         let a = go(&map, |map| {
             insert(map, 40);
@@ -222,7 +234,7 @@ models! {
     }
 
     /// The first entry, with an insertion of a smaller one behind the reader's back: insertion of 5 comes before that of 40.
-    first_is_linearizable(Some(2), 10) {
+    first_is_linearizable(Some(2), 300) {
         let map = map(&[10, 20, 30]);
         pops(&map, 99, 1);
         let a = go(&map, |map| {
@@ -237,7 +249,7 @@ models! {
     }
 
     /// A token moves between leaves, inserted before it is removed: a snapshot shows one or two.
-    snapshots(Some(2), 10) {
+    snapshots(Some(2), 1100) {
         let map = map(&[10, 20, 30, 40]);
         remove(&map, 10);
         let a = go(&map, |map| {
@@ -255,7 +267,7 @@ models! {
     }
 
     /// Updates are not lost over a split.
-    updates_and_split(Some(2), 10) {
+    updates_and_split(Some(2), 280) {
         let map = Arc::new(OrderedMap::<u8, u8, Eager>::default());
         for key in [10, 20] {
             map.insert(key, 0, &Eager::pin());
@@ -271,7 +283,7 @@ models! {
     }
 
     /// Boxed keys: a separator outlives its entry, while another thread compares with it.
-    separators(Some(2), 10) {
+    separators(Some(2), 800) {
         let map = Arc::new(OrderedMap::<Key, u8, Eager>::default());
         for key in [10, 20, 30] {
             map.insert(Key(Item::new(key)), 0, &Eager::pin());
@@ -293,7 +305,7 @@ models! {
     }
 
     /// Removal against replacement of one key.
-    remove_and_replace(None, 6) {
+    remove_and_replace(Some(3), 800) {
         let map = map(&[10, 20]);
         let a = go(&map, |map| remove(map, 10));
         let b = go(&map, |map| map.insert(10, Item::new(10), &Eager::pin()).is_some());
@@ -302,8 +314,46 @@ models! {
         assert_eq!(get(&map, 10), !replaced);
     }
 
+    /// Two levels of inner nodes: one below the root gets too long and is split, while another thread inserts below it.
+    inner_split(Some(2), 10) {
+        let map = map(&[10, 20, 30, 40, 50, 60, 70, 80, 15]);
+        let a = go(&map, |map| insert(map, 35));
+        let b = go(&map, |map| {
+            insert(map, 5);
+            assert!(get(map, 5) && get(map, 40));
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [5, 10, 15, 20, 30, 35, 40, 50, 60, 70, 80]);
+    }
+
+    /// One below the root gets too short, is merged with its neighbour, and the tree loses a level.
+    inner_merge(Some(2), 10) {
+        let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
+        assert!(remove(&map, 50) && remove(&map, 60));
+        let a = go(&map, |map| assert!(remove(map, 70)));
+        let b = go(&map, |map| {
+            insert(map, 25);
+            assert!(get(map, 25) && get(map, 80));
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [10, 20, 25, 30, 40, 80]);
+    }
+
+    /// Store buffering: of two threads that insert one key each, into leaves of their own, and look for the other's, one finds it.
+    two_keys(Some(3), 7000) {
+        let map = map(&[10, 20, 30]);
+        let threads = [(5, 40), (40, 5)].map(|(mine, other)| go(&map, move |map| {
+            insert(map, mine);
+            get(map, other)
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [false, false]);
+    }
+
     /// Predicates see what is removed.
-    retain_and_insert(Some(2), 10) {
+    retain_and_insert(Some(2), 280) {
         let map = map(&[10, 20, 30]);
         let a = go(&map, |map| map.retain(|&key, _| key > 15));
         let b = go(&map, |map| insert(map, 40));

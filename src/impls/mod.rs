@@ -13,3 +13,7 @@ pub use hash_map::ParIter;
 mod ordered_map_rayon;
 #[cfg(feature = "serde")]
 mod ordered_map_serde;
+#[cfg(feature = "rayon")]
+mod rayon;
+#[cfg(feature = "serde")]
+mod serde;

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
 
+use crate::ordered_map::OrderedMapRef;
 use crate::reclaim::{Accepts, Reclaim};
 use crate::{OrderedMap, OrderedSet};
 
@@ -43,6 +44,16 @@ impl<K: Send, V: Send, R: Reclaim> IntoParallelIterator for OrderedMap<K, V, R> 
     /// The entries by value, indexed by their place in the map.
     fn into_par_iter(self) -> Self::Iter {
         self.into_iter().collect::<Vec<_>>().into_par_iter()
+    }
+}
+
+impl<'p, K: Ord + Sync, V: Sync, R: Reclaim> IntoParallelIterator for &'p OrderedMapRef<'_, K, V, R> {
+    type Item = (&'p K, &'p V);
+    type Iter = rayon::vec::IntoIter<(&'p K, &'p V)>;
+
+    /// The entries of one scan, lent by the handle's guard and not by one of each job.
+    fn into_par_iter(self) -> Self::Iter {
+        self.iter().collect::<Vec<_>>().into_par_iter()
     }
 }
 

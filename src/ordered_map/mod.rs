@@ -408,9 +408,10 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     ) -> Result<&'g V, OccupiedError<'g, K, V>> {
         R::check(guard);
         match self.raw.try_insert(key, value, guard) {
-            // SAFETY: both borrows are `'g`, here and below.
+            // SAFETY: both borrows are `'g`.
             Ok(item) => Ok(unsafe { lend(item) }.1),
             Err((item, key, value)) => {
+                // SAFETY: as above.
                 let (current_key, current) = unsafe { lend(item) };
                 Err(OccupiedError { current_key, current, key, value })
             }
@@ -950,7 +951,8 @@ impl<K: Ord, V, R: Accepts<(K, V)>> FromIterator<(K, V)> for OrderedMap<K, V, R>
     }
 }
 
-impl<K: Ord, V, R: Accepts<(K, V)>, const N: usize> From<[(K, V); N]> for OrderedMap<K, V, R> {
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for OrderedMap<K, V> {
+    /// As by [`FromIterator`], which is there for every reclaimer.
     fn from(entries: [(K, V); N]) -> Self {
         entries.into_iter().collect()
     }

@@ -17,12 +17,13 @@ pub struct Range<'g, Q: ?Sized, B, K, V, R: Reclaim = Epoch> {
     raw: &'g Raw<K, V, R>,
     bounds: B,
     scan: Scan<K, V>,
-    _guard: PhantomData<(&'g R::Guard, fn(&Q))>,
+    _guard: PhantomData<&'g R::Guard>,
+    _query: PhantomData<fn(&Q)>,
 }
 
 impl<'g, Q: ?Sized, B, K: Ord, V, R: Reclaim> Range<'g, Q, B, K, V, R> {
     pub(super) fn new(raw: &'g Raw<K, V, R>, bounds: B, _guard: &'g R::Guard) -> Self {
-        Self { raw, bounds, scan: Scan::new(), _guard: PhantomData }
+        Self { raw, bounds, scan: Scan::new(), _guard: PhantomData, _query: PhantomData }
     }
 }
 

@@ -445,7 +445,8 @@ impl<T: Ord, R: Accepts<(T, ())>> FromIterator<T> for OrderedSet<T, R> {
     }
 }
 
-impl<T: Ord, R: Accepts<(T, ())>, const N: usize> From<[T; N]> for OrderedSet<T, R> {
+impl<T: Ord, const N: usize> From<[T; N]> for OrderedSet<T> {
+    /// As by [`FromIterator`], which is there for every reclaimer.
     fn from(elements: [T; N]) -> Self {
         elements.into_iter().collect()
     }

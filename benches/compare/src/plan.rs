@@ -69,11 +69,10 @@ pub struct Scope {
 pub fn kinds() -> Vec<Kind> {
     vec![
         crate::workloads::queue::kind(),
+        crate::workloads::bounded::kind(),
         crate::workloads::stack::kind(),
         crate::workloads::hash::kind(),
         crate::workloads::ordered::kind(),
-        crate::workloads::pin::kind(),
-        crate::workloads::bounded::kind(),
         crate::workloads::pin::kind(),
         crate::workloads::stopped::kind(),
     ]

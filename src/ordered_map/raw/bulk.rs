@@ -10,6 +10,9 @@ use crate::reclaim::Reclaim;
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
 
+/// A node, and the separator to its left.
+type Child<K, V> = (*mut Node<K, V>, Option<Separator<K, V>>);
+
 /// How many entries a leaf gets, and how many children an inner node: room is left for some insertions.
 const fn filled(most: usize) -> usize {
     most - most / 8
@@ -21,8 +24,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         debug_assert!(self.root.with_mut(|root| root.is_null()));
         let len = entries.len();
         let mut entries = entries.into_iter();
-        // The nodes of a level, each with the separator to its left.
-        let mut nodes: Vec<(*mut Node<K, V>, Option<Separator<K, V>>)> = Vec::new();
+        // The nodes of a level.
+        let mut nodes: Vec<Child<K, V>> = Vec::new();
         let leaves = len.div_ceil(filled(LEAF_MAX));
         for index in 0..leaves {
             let count = len * (index + 1) / leaves - len * index / leaves;

@@ -90,7 +90,7 @@ impl<K, V> Entry<K, V> {
         let key = Key(this.cast::<Self>());
         // SAFETY: nobody reaches the value, and it is dropped once. Only the field is borrowed: separators may be looking at
         // the key.
-        unsafe { ManuallyDrop::drop(&mut *(&raw mut (*key.0.as_ptr()).value)) }
+        unsafe { (&raw mut (*key.0.as_ptr()).value).cast::<V>().drop_in_place() }
     }
 
     /// Key and value back, of an entry that was never published or is owned by a structure that nobody shares.

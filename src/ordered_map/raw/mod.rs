@@ -70,7 +70,7 @@ pub(super) use self::scan::{Leaves, Scan};
 pub(super) use self::search::{Edge, Probe};
 pub(super) use self::update::{Computed, Step};
 use crate::reclaim::{Reclaim, Retired};
-use crate::sync::{AtomicPtr, Ordering, const_fn};
+use crate::sync::{AtomicPtr, Ordering, const_fn, order_for_loom};
 use crate::util::backoff;
 use crate::util::count::Count;
 
@@ -79,6 +79,9 @@ pub(super) struct Raw<K, V, R: Reclaim> {
     pub(super) garbage: R::Garbage,
     count: Count,
 }
+
+/// The inner node that a descent has come through last, and the slot where that was read.
+type Above<'g, K, V> = Option<(&'g Slot<K, V>, Ref<K, V>)>;
 
 /// A leaf that was read from its slot, which was not frozen then.
 struct Place<'g, K, V> {
@@ -149,7 +152,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     ) -> Place<'g, K, V> {
         'again: loop {
             let mut slot: &Slot<K, V> = &self.root;
-            let mut above: Option<(&Slot<K, V>, Ref<K, V>)> = None;
+            let mut above: Above<'_, K, V> = None;
             let mut at_end = true;
             loop {
                 // SeqCst: as in `cursor::load`.
@@ -190,6 +193,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             .slot
             .compare_exchange(place.pointer(), new.as_ptr(), Ordering::SeqCst, Ordering::Relaxed)
             .is_ok();
+        order_for_loom();
         if exchanged {
             backoff::won(ptr::from_ref(place.slot).cast());
         } else {

@@ -28,11 +28,11 @@ use core::ptr::{self, NonNull};
 
 use equivalent::Comparable;
 
-use super::Raw;
 use super::cursor::HEIGHT;
 use super::entry::Entry;
 use super::node::{Ref, Run, Separator, Slot, frozen, is_frozen, is_needy};
 use super::search::{self, Edge};
+use super::{Above, Raw};
 use crate::reclaim::{Reclaim, Retired};
 use crate::sync::Ordering;
 
@@ -327,7 +327,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// True if nothing was to be done; else something was, by us or by somebody else, and it is worth looking again.
     fn tend_once<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) -> bool {
         let mut slot: &Slot<K, V> = &self.root;
-        let mut above: Option<(&Slot<K, V>, Ref<K, V>)> = None;
+        let mut above: Above<'_, K, V> = None;
         let (mut at_start, mut at_end) = (true, true);
         loop {
             // Acquire: for the node's contents.

@@ -72,7 +72,8 @@ impl<K: Ord, V> Scan<K, V> {
                 // SAFETY: within the leaf.
                 let item = unsafe { side.leaf.item(index) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
-                if !self.back_key.is_null() && unsafe { (*item.key).cmp(&*self.back_key) } != Ordering::Less {
+                let ahead = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Less;
+                if !self.back_key.is_null() && !ahead(self.back_key) {
                     self.done = true;
                     return None;
                 }
@@ -121,9 +122,8 @@ impl<K: Ord, V> Scan<K, V> {
                 // SAFETY: within the leaf.
                 let item = unsafe { side.leaf.item(index) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
-                if !self.front_key.is_null()
-                    && unsafe { (*item.key).cmp(&*self.front_key) } != Ordering::Greater
-                {
+                let behind = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Greater;
+                if !self.front_key.is_null() && !behind(self.front_key) {
                     self.done = true;
                     return None;
                 }

@@ -22,6 +22,9 @@ pub(in crate::ordered_map) enum Computed<K, V, T> {
     Aborted(T),
 }
 
+/// The entry that is there, and the key and the value that were not inserted.
+type Refused<K, V> = (Item<K, V>, K, V);
+
 impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// Inserts an entry if there is none of this key; else gives key and value back beside the one that there is.
     pub(in crate::ordered_map) fn try_insert(
@@ -29,7 +32,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         key: K,
         value: V,
         guard: &R::Guard,
-    ) -> Result<Item<K, V>, (Item<K, V>, K, V)>
+    ) -> Result<Item<K, V>, Refused<K, V>>
     where
         K: Ord,
     {
