@@ -99,7 +99,7 @@ pub fn barrier() -> Barrier {
 ///
 /// # Examples
 ///
-/// ```
+/// ```standalone_crate
 /// use latchfree::reclaim::{Barrier, barrier, choose_barrier};
 ///
 /// choose_barrier(Barrier::Fence)?;

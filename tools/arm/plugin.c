@@ -11,7 +11,8 @@
  * guest the counts are the same in every run.
  *
  * The model (team=N). The N threads of a team run one at a time, and always the one whose virtual clock is the least, so
- * an operation's interleaving does not depend on the host. A clock moves with what its thread executes:
+ * how they interleave hardly depends on the host (its kernel still wakes those that sleep, and memory lies where it lies:
+ * the same run again differs by some percent). A clock moves with what its thread executes:
  *
  *   an instruction                     0.5 cycles
  *   an atomic read-modify-write        10
