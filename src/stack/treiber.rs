@@ -210,7 +210,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     unsafe fn offer(&self, word: Word<T>) -> bool {
         let _guard = R::pin();
         // SAFETY: the caller's promise; pinned.
-        unsafe { self.elimination.offer(word, per_thread::hint(), || backoff::lost(self.here())) }
+        unsafe { self.elimination.offer(word, per_thread::hint(), || backoff::lost_again(self.here())) }
     }
 
     /// Links a chain that was built out of sight, the last one at the top.
@@ -229,7 +229,7 @@ impl<T, R: Reclaim> Raw<T, R> {
             {
                 break;
             }
-            backoff::lost(self.here());
+            backoff::lost_again(self.here());
         }
         self.count(self.place(), len);
     }
@@ -315,7 +315,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     fn lost_pop(&self) -> Option<Word<T>> {
         let offered = self.elimination.take(per_thread::hint());
         if offered.is_none() {
-            backoff::lost(self.here());
+            backoff::lost_again(self.here());
         }
         offered
     }

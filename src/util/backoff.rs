@@ -288,3 +288,10 @@ mod imp {
 }
 
 pub(crate) use imp::{lost, rest, ticket, won};
+
+/// As [`lost`], and the pause here and now: where an operation tries again and holds nothing that others wait for.
+#[cold]
+pub(crate) fn lost_again(place: Place) {
+    lost(place);
+    rest(place);
+}

@@ -199,7 +199,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         } else {
             // SAFETY: never published.
             unsafe { new.free() };
-            backoff::lost(ptr::from_ref(place.slot).cast());
+            backoff::lost_again(ptr::from_ref(place.slot).cast());
         }
         exchanged
     }

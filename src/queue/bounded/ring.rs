@@ -231,7 +231,7 @@ impl<T> Ring<T> {
             // The linearization point, if `put` succeeds.
             if !Self::take(&self.tail, tail, self.next(tail)) {
                 raced = true;
-                backoff::lost(self.producers());
+                backoff::lost_again(self.producers());
                 continue;
             }
             // SAFETY: the slot was free and the ticket is ours; the caller's promise.
@@ -385,7 +385,7 @@ impl<T> Ring<T> {
                     return Some((unsafe { self.slot(head).read() }, head));
                 }
                 raced = true;
-                backoff::lost(self.consumers());
+                backoff::lost_again(self.consumers());
                 continue;
             }
             match self.front(head, &mut fenced) {

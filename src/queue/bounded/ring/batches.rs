@@ -63,7 +63,7 @@ impl<T> Ring<T> {
             // The linearization point of those that succeed.
             if !Self::take(&self.tail, tail, self.advance(tail, grab)) {
                 raced = true;
-                backoff::lost(self.producers());
+                backoff::lost_again(self.producers());
                 continue;
             }
             fenced = false;
@@ -135,7 +135,7 @@ impl<T> Ring<T> {
             }
             // The linearization point of all of them.
             if !Self::take(&self.head, head, self.advance(head, count)) {
-                backoff::lost(self.consumers());
+                backoff::lost_again(self.consumers());
                 continue;
             }
             let asymmetric = self.asymmetric;
