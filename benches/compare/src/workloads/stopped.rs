@@ -2,7 +2,8 @@
 //!
 //! What a preemption, a page fault or a debugger does to one thread is done here on purpose, and for longer: the signal's
 //! handler sleeps. In each trial the victim was pushing and popping, so it stops now inside an operation and now between two.
-//! A structure whose operations wait for one another shows the whole stop as the longest operation of the others.
+//! What counts is how long it takes until each of the others has finished some more operations: microseconds, or as long as
+//! the victim stands still.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
@@ -14,13 +15,16 @@ use crate::adapters::queue::{
     Concurrent, CrossbeamChannel, Flume, Handle as _, Kanal, Ours, ParkingLot, Queue, Seg, StdMutex,
 };
 use crate::alloc;
-use crate::measure::{Pass, Sample};
+use crate::measure::{Padded, Pass, Sample};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
 use crate::stats;
 use crate::values::U64;
 
-/// How long the victim stands still: several times what a scheduler may keep a thread waiting anyway.
-pub const STOP: Duration = Duration::from_millis(25);
+/// How long the victim stands still at most: several times what a scheduler may keep a thread waiting anyway. It goes on as
+/// soon as the others have.
+pub const STOP: Duration = Duration::from_millis(100);
+/// Operations that each of the others has to finish meanwhile; those that were in flight are among them.
+const ENOUGH: u64 = 100;
 /// Trials in a run.
 const TRIALS: u64 = 6;
 /// Threads besides the victim.
@@ -57,8 +61,9 @@ pub fn kind() -> Kind {
         ],
         cells,
         about_workload: |_| {
-            "Two threads push and pop in pairs beside a third, which a signal stops for 25 ms in the middle of the same: \
-             the longest operation of the two, mean over trials. The quantiles are over trials."
+            "Two threads push and pop in pairs beside a third, which a signal stops in the middle of the same: the time until \
+             each of the two has finished 100 more pairs, mean over trials; 100 ms means that they could not. The quantiles are \
+             over trials."
         },
     }
 }
@@ -93,7 +98,7 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
     let queue = Q::new(1024);
     let over = AtomicBool::new(false);
     let victim = AtomicI32::new(0);
-    let longest = AtomicU64::new(0);
+    let done: [Padded<AtomicU64>; OTHERS] = Default::default();
     let mut latency = stats::histogram();
     let mut sum = 0;
     let _watch = alloc::Watch::start();
@@ -107,19 +112,14 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
                 read(queue.pop());
             }
         });
-        for _ in 0..OTHERS {
-            scope.spawn(|| {
+        for done in &done {
+            let (queue, over) = (&queue, &over);
+            scope.spawn(move || {
                 let mut queue = queue.handle();
-                let mut last = Instant::now();
                 while !over.load(Ordering::Relaxed) {
                     queue.push(2);
                     read(queue.pop());
-                    let now = Instant::now();
-                    let took = (now - last).as_nanos() as u64;
-                    last = now;
-                    if took > 20_000 {
-                        longest.fetch_max(took, Ordering::Relaxed);
-                    }
+                    done.0.store(done.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                 }
             });
         }
@@ -140,17 +140,22 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
                     break;
                 }
             }
-            longest.store(0, Ordering::Relaxed);
-            thread::sleep(STOP);
+            let began = Instant::now();
+            let before = done.each_ref().map(|done| done.0.load(Ordering::Relaxed));
+            let went_on = || {
+                let now = done.each_ref().map(|done| done.0.load(Ordering::Relaxed));
+                now.iter().zip(before).all(|(now, before)| now - before >= ENOUGH)
+            };
+            while !went_on() && began.elapsed() < STOP {
+                thread::sleep(Duration::from_micros(20));
+            }
+            let took = began.elapsed().min(STOP).as_nanos() as u64;
             RELEASED.store(true, Ordering::Release);
             while BLOCKED.load(Ordering::Acquire) {
                 thread::yield_now();
             }
-            // Operations that waited for the victim end now.
-            thread::sleep(Duration::from_millis(2));
-            let took = longest.load(Ordering::Relaxed);
             sum += took;
-            latency.saturating_record(took.max(1));
+            latency.saturating_record(took);
         }
         over.store(true, Ordering::Relaxed);
     });
