@@ -102,7 +102,9 @@ fn batches(criterion: &mut Criterion) {
         let stack = Stack::new();
         bencher.iter(|| {
             stack.push_all(0..32_u64);
-            stack.pop_all().for_each(|item| drop(black_box(item)));
+            stack.pop_all().for_each(|item| {
+                black_box(item);
+            });
         });
     });
     group.finish();
