@@ -9,6 +9,7 @@ use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
 use latchfree::{Epoch, Queue, Stack, queue, stack};
 use latchfree::{Epoch, OrderedMap, OrderedSet, Queue, ordered_map, queue};
+use latchfree::{Epoch, HashMap, HashSet, Queue, hash_map, queue};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 latchfree::domain! { struct Own; }
@@ -64,6 +65,22 @@ assert_impl_all!(ordered_map::IntoIter<u64, Cell<u64>>: Send, Sync);
 assert_not_impl_any!(ordered_map::IntoIter<u64, Rc<u64>>: Send, Sync);
 assert_not_impl_any!(ordered_map::OrderedMapRef<'static, u64, u64>: Send, Sync);
 assert_not_impl_any!(ordered_map::Iter<'static, u64, u64>: Send, Sync);
+// Sharing a map lends its keys and values to all threads, and drops them on any.
+assert_impl_all!(HashMap<u64, u64>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(HashSet<u64>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(HashMap<u64, Cell<u64>>: Send);
+assert_not_impl_any!(HashMap<u64, Cell<u64>>: Sync);
+assert_not_impl_any!(HashMap<Cell<u64>, u64>: Sync);
+assert_not_impl_any!(HashMap<u64, Rc<u64>>: Send, Sync);
+assert_not_impl_any!(HashMap<Rc<u64>, u64>: Send, Sync);
+assert_not_impl_any!(HashMap<u64, std::sync::MutexGuard<'static, u64>>: Send, Sync);
+assert_not_impl_any!(hash_map::HashMapRef<'static, u64, u64>: Send, Sync);
+assert_impl_all!(hash_map::Iter<'static, u64, u64>: Send, Sync);
+assert_not_impl_any!(hash_map::Iter<'static, u64, Cell<u64>>: Send, Sync);
+assert_impl_all!(hash_map::IntoIter<u64, Cell<u64>>: Send);
+assert_not_impl_any!(hash_map::IntoIter<u64, Rc<u64>>: Send, Sync);
+#[cfg(feature = "crossbeam")]
+assert_impl_all!(HashMap<u64, u64, std::hash::RandomState, Crossbeam>: Send, Sync);
 
 // A guard belongs to its thread; an owned one moves, and is used by one thread at a time.
 assert_not_impl_any!(Guard: Send, Sync, Clone);

@@ -145,7 +145,9 @@ where
                                 Op::TryInsert(value, found)
                             }
                             9..13 => Op::Remove(pinned.remove(&key).copied()),
-                            13..15 => Op::Add(1, pinned.update(key, |value| value + 1).map(|value| value - 1)),
+                            13..15 => {
+                                Op::Add(1, pinned.update(key, |value| value + 1).map(|value| value - 1))
+                            }
                             _ => {
                                 let mut found = None;
                                 pinned.compute(key, |entry| {
@@ -216,8 +218,16 @@ fn event(call: u64, ret: u64, op: Op) -> Event {
 #[test]
 fn the_checker_accepts_what_can_be() {
     assert!(is_linearizable(vec![]));
-    assert!(is_linearizable(vec![event(0, 9, Op::Insert(1, None)), event(1, 2, Op::Get(None)), event(3, 4, Op::Get(Some(1)))]));
-    let adds = vec![event(0, 9, Op::Insert(5, None)), event(1, 8, Op::Add(1, Some(6))), event(2, 7, Op::Add(1, Some(5)))];
+    assert!(is_linearizable(vec![
+        event(0, 9, Op::Insert(1, None)),
+        event(1, 2, Op::Get(None)),
+        event(3, 4, Op::Get(Some(1)))
+    ]));
+    let adds = vec![
+        event(0, 9, Op::Insert(5, None)),
+        event(1, 8, Op::Add(1, Some(6))),
+        event(2, 7, Op::Add(1, Some(5))),
+    ];
     assert!(is_linearizable(adds));
 }
 
@@ -227,8 +237,16 @@ fn the_checker_rejects_what_cannot() {
     for history in [
         vec![event(0, 1, Op::Get(Some(1))), event(2, 3, Op::Insert(1, None))],
         vec![event(0, 1, Op::Insert(1, None)), event(2, 3, Op::Get(None))],
-        vec![event(0, 1, Op::Insert(1, None)), event(2, 5, Op::Remove(Some(1))), event(3, 4, Op::Remove(Some(1)))],
-        vec![event(0, 1, Op::Insert(5, None)), event(2, 5, Op::Add(1, Some(5))), event(3, 4, Op::Add(1, Some(5)))],
+        vec![
+            event(0, 1, Op::Insert(1, None)),
+            event(2, 5, Op::Remove(Some(1))),
+            event(3, 4, Op::Remove(Some(1))),
+        ],
+        vec![
+            event(0, 1, Op::Insert(5, None)),
+            event(2, 5, Op::Add(1, Some(5))),
+            event(3, 4, Op::Add(1, Some(5))),
+        ],
         vec![event(0, 3, Op::TryInsert(1, None)), event(1, 2, Op::TryInsert(2, None))],
     ] {
         assert!(!is_linearizable(history.clone()), "{history:?}");

@@ -127,7 +127,9 @@ fn run<R: Reclaim + Accepts<(String, String)>>(hashes: Hashes, ops: &[Op]) {
                     _ => Ok(model.remove_entry(&name(key))),
                 };
                 match (pinned.remove_if(&name(key), even), expected) {
-                    (Ok(ours), Ok(theirs)) => assert_eq!(ours, theirs.as_ref().map(|(key, value)| (key, value))),
+                    (Ok(ours), Ok(theirs)) => {
+                        assert_eq!(ours, theirs.as_ref().map(|(key, value)| (key, value)))
+                    }
                     (Err(ours), Err(theirs)) => assert_eq!(ours, (&theirs.0, &theirs.1)),
                     (ours, theirs) => panic!("{ours:?} and {theirs:?}"),
                 }
@@ -152,11 +154,12 @@ fn run<R: Reclaim + Accepts<(String, String)>>(hashes: Hashes, ops: &[Op]) {
             Op::Compute(key) => {
                 let value = value();
                 // Inserted, updated, aborted and removed in turn.
-                let compute = |entry: Option<(&String, &String)>| match entry.map(|(_, value)| value.len() % 3) {
-                    None | Some(0) => Operation::Insert(value.clone()),
-                    Some(1) => Operation::Abort(7),
-                    Some(_) => Operation::Remove,
-                };
+                let compute =
+                    |entry: Option<(&String, &String)>| match entry.map(|(_, value)| value.len() % 3) {
+                        None | Some(0) => Operation::Insert(value.clone()),
+                        Some(1) => Operation::Abort(7),
+                        Some(_) => Operation::Remove,
+                    };
                 let old = model.get(&name(key)).cloned();
                 match (pinned.compute(name(key), compute), &old) {
                     (Compute::Inserted(_, new), None) => assert_eq!(*new, value),

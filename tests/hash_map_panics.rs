@@ -61,7 +61,7 @@ fn a_panic_in_hash_or_eq_changes_nothing_or_all() {
         };
         let map = HashMap::with_hasher(Hashes::Identity);
         for key in 0..keys {
-            unfused(|| drop(map.pin().insert(Key(key), item())));
+            unfused(|| _ = map.pin().insert(Key(key), item()));
         }
         for fuse in 1..50 {
             for op in 0..6 {
@@ -71,11 +71,11 @@ fn a_panic_in_hash_or_eq_changes_nothing_or_all() {
                 let result = catch_unwind(AssertUnwindSafe(|| {
                     let pinned = map.pin();
                     match op {
-                        0 => drop(pinned.insert(Key(keys / 2), value)),
-                        1 => drop(pinned.try_insert(Key(1000), value).is_ok()),
-                        2 => drop(pinned.get(&Key(keys - 1)).is_some()),
-                        3 => drop(pinned.remove(&Key(1000)).is_some()),
-                        4 => drop(pinned.get_or_insert_with(Key(1000), || value)),
+                        0 => _ = pinned.insert(Key(keys / 2), value),
+                        1 => _ = pinned.try_insert(Key(1000), value).is_ok(),
+                        2 => _ = pinned.get(&Key(keys - 1)).is_some(),
+                        3 => _ = pinned.remove(&Key(1000)).is_some(),
+                        4 => _ = pinned.get_or_insert_with(Key(1000), || value),
                         _ => pinned.retain(|key, _| key.0 < 1000),
                     }
                 }));
@@ -100,12 +100,12 @@ fn a_panic_in_hash_or_eq_changes_nothing_or_all() {
 fn a_panic_in_a_closure_changes_nothing() {
     let map: HashMap<u64, String> = HashMap::from([(1, "one".to_string())]);
     let panics = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
-    panics(&|| drop(map.pin().update(1, |_| panic!("seeded"))));
-    panics(&|| drop(map.pin().get_or_insert_with(2, || panic!("seeded"))));
-    panics(&|| drop(map.pin().compute(1, |_| -> Operation<String> { panic!("seeded") })));
-    panics(&|| drop(map.pin().remove_if(&1, |_, _| panic!("seeded"))));
+    panics(&|| _ = map.pin().update(1, |_| panic!("seeded")));
+    panics(&|| _ = map.pin().get_or_insert_with(2, || panic!("seeded")));
+    panics(&|| _ = map.pin().compute(1, |_| -> Operation<String> { panic!("seeded") }));
+    panics(&|| _ = map.pin().remove_if(&1, |_, _| panic!("seeded")));
     panics(&|| map.pin().retain(|_, _| panic!("seeded")));
-    panics(&|| drop(map.pin().update_or_insert_with(2, String::clone, || panic!("seeded"))));
+    panics(&|| _ = map.pin().update_or_insert_with(2, String::clone, || panic!("seeded")));
     assert_eq!((map.len(), map.get_cloned(&1).as_deref()), (1, Some("one")));
 }
 
@@ -124,7 +124,8 @@ fn a_panic_in_a_destructor_loses_nothing_else() {
         for n in 0..100_u64 {
             map.pin().insert(n, Bomb(dropped.clone(), n == 37));
         }
-        let result = catch_unwind(AssertUnwindSafe(|| if into_iter { drop(map.into_iter()) } else { drop(map) }));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| if into_iter { drop(map.into_iter()) } else { drop(map) }));
         assert!(result.is_err());
         assert_eq!(dropped.get(), 100);
     }

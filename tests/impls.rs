@@ -19,6 +19,22 @@ mod serde {
         let set: OrderedSet<u64> = serde_json::from_str("[3, 1, 2, 3]").unwrap();
         assert_eq!(serde_json::to_string(&set).unwrap(), "[1,2,3]");
         assert!(serde_json::from_str::<OrderedMap<String, u8>>(r#"{"a": 1, "b": 300}"#).is_err());
+use latchfree::{HashMap, HashSet, Queue};
+
+#[cfg(feature = "serde")]
+mod serde {
+    use super::{HashMap, HashSet, Queue};
+
+    #[test]
+    fn maps_and_sets_come_and_go() {
+        let map: HashMap<String, u32> = serde_json::from_str(r#"{"a": 1, "b": 2, "a": 3}"#).unwrap();
+        assert_eq!((map.len(), map.get_cloned("a")), (2, Some(3)));
+        let text = serde_json::to_string(&map).unwrap();
+        assert_eq!(serde_json::from_str::<HashMap<String, u32>>(&text).unwrap(), map);
+        let set: HashSet<u8> = serde_json::from_str("[1, 2, 1]").unwrap();
+        assert_eq!(set, HashSet::from([1, 2]));
+        assert_eq!(serde_json::to_string(&HashSet::from([7]).pin()).unwrap(), "[7]");
+        assert!(serde_json::from_str::<HashMap<u8, u8>>(r#"{"1": 2, "300": 4}"#).is_err());
     }
 
     #[test]
@@ -67,6 +83,7 @@ mod rayon {
         set.par_extend([5000_u64]);
         assert_eq!(set.into_par_iter().max(), Some(5000));
     }
+    use super::{HashMap, HashSet, Queue};
 
     const ITEMS: u64 = 100_000;
 
@@ -78,6 +95,19 @@ mod rayon {
         let mut items: Vec<_> = queue.into_iter().collect();
         items.sort_unstable();
         assert!(items.into_iter().eq(0..ITEMS));
+    }
+
+    #[test]
+    fn maps_and_sets_in_parallel() {
+        let map: HashMap<u64, u64> = (0..ITEMS).into_par_iter().map(|n| (n, n * 2)).collect();
+        assert_eq!(map.len(), ITEMS as usize);
+        let guard = latchfree::pin();
+        assert_eq!(map.par_iter(&guard).map(|(k, v)| v - k).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
+        assert_eq!((&map.pin()).into_par_iter().count(), ITEMS as usize);
+        (&map).par_extend((0..ITEMS).into_par_iter().map(|n| (n, n)));
+        assert_eq!(map.into_par_iter().map(|(_, v)| v).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
+        let set: HashSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 10).collect();
+        assert_eq!(set.len(), 10);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::iter::{Drain, Iter, Keys, Values};
 use super::HashMap;
+use super::iter::{Drain, Iter, Keys, Values};
 use crate::reclaim::Reclaim;
 
 /// Keys whose lines are asked for before the first of them is looked up.
@@ -55,7 +55,6 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
     pub fn values<'g>(&'g self, guard: &'g R::Guard) -> Values<'g, K, V> {
         Values(self.iter(guard))
     }
-
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {

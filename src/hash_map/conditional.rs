@@ -61,7 +61,12 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn update<'g>(&'g self, key: K, mut update: impl FnMut(&V) -> V, guard: &'g R::Guard) -> Option<&'g V> {
+    pub fn update<'g>(
+        &'g self,
+        key: K,
+        mut update: impl FnMut(&V) -> V,
+        guard: &'g R::Guard,
+    ) -> Option<&'g V> {
         R::check(guard);
         let hash = self.hash(&key);
         let mut draft = self.raw.draft(Some(key), None, guard);
@@ -282,19 +287,19 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         guard: &'g R::Guard,
     ) -> Compute<'g, K, V, T> {
         let mut aborted = None;
-        let decide = |draft: &mut Draft<'g, K, V, R>, entry: Option<&'g Entry<K, V>>| {
-            match compute(entry.map(|entry| (&*entry.key, &*entry.value))) {
-                Operation::Insert(value) => {
-                    draft.value = Some(value);
-                    fill(draft);
-                    Decision::Put
-                }
-                Operation::Remove if entry.is_some() => Decision::Remove,
-                Operation::Remove => Decision::Leave,
-                Operation::Abort(with) => {
-                    aborted = Some(with);
-                    Decision::Leave
-                }
+        let decide = |draft: &mut Draft<'g, K, V, R>, entry: Option<&'g Entry<K, V>>| match compute(
+            entry.map(|entry| (&*entry.key, &*entry.value)),
+        ) {
+            Operation::Insert(value) => {
+                draft.value = Some(value);
+                fill(draft);
+                Decision::Put
+            }
+            Operation::Remove if entry.is_some() => Decision::Remove,
+            Operation::Remove => Decision::Leave,
+            Operation::Abort(with) => {
+                aborted = Some(with);
+                Decision::Leave
             }
         };
         match self.raw.apply(hash, eq, &mut draft, decide, guard) {

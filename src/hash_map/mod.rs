@@ -340,7 +340,8 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
     /// assert!(map.try_reserve(usize::MAX / 2).is_err());
     /// ```
     pub fn try_reserve(&self, additional: usize) -> Result<(), TryReserveError> {
-        let done = self.len().checked_add(additional).is_some_and(|len| self.raw.resize(len, true, &R::pin()));
+        let done =
+            self.len().checked_add(additional).is_some_and(|len| self.raw.resize(len, true, &R::pin()));
         done.then_some(()).ok_or(TryReserveError(()))
     }
 

@@ -257,12 +257,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn get_or_insert_with<'g>(
-        &'g self,
-        key: K,
-        value: impl FnOnce() -> V,
-        guard: &'g R::Guard,
-    ) -> &'g V {
+    pub fn get_or_insert_with<'g>(&'g self, key: K, value: impl FnOnce() -> V, guard: &'g R::Guard) -> &'g V {
         R::check(guard);
         let hash = self.hash(&key);
         let mut draft = self.raw.draft(Some(key), None, guard);

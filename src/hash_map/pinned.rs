@@ -301,7 +301,11 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// assert_eq!(map.pin().remove_if(&1, |_, n| *n > 10), Err((&1, &10)));
     /// ```
     #[inline]
-    pub fn remove_if<Q>(&self, key: &Q, should_remove: impl FnMut(&K, &V) -> bool) -> Result<Option<(&K, &V)>, (&K, &V)>
+    pub fn remove_if<Q>(
+        &self,
+        key: &Q,
+        should_remove: impl FnMut(&K, &V) -> bool,
+    ) -> Result<Option<(&K, &V)>, (&K, &V)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -360,7 +364,12 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// assert_eq!(map.pin().update_or_insert_with(1, |n| n + 1, || 30), &11);
     /// ```
     #[inline]
-    pub fn update_or_insert_with(&self, key: K, update: impl FnMut(&V) -> V, value: impl FnOnce() -> V) -> &V {
+    pub fn update_or_insert_with(
+        &self,
+        key: K,
+        update: impl FnMut(&V) -> V,
+        value: impl FnOnce() -> V,
+    ) -> &V {
         self.map.update_or_insert_with(key, update, value, &self.guard)
     }
 
@@ -370,13 +379,17 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     ///
     /// ```
     /// use latchfree::hash_map::{Compute, Operation};
-    /// 
+    ///
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// let remove = |_: Option<_>| Operation::<i32>::Remove;
     /// assert_eq!(map.pin().compute(1, remove), Compute::Removed(&1, &10));
     /// ```
     #[inline]
-    pub fn compute<'g, T>(&'g self, key: K, compute: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>) -> Compute<'g, K, V, T> {
+    pub fn compute<'g, T>(
+        &'g self,
+        key: K,
+        compute: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
+    ) -> Compute<'g, K, V, T> {
         self.map.compute(key, compute, &self.guard)
     }
 
@@ -386,13 +399,17 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     ///
     /// ```
     /// use latchfree::hash_map::{Compute, Operation};
-    /// 
+    ///
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// let remove = |_: Option<_>| Operation::<i32>::Remove;
     /// assert_eq!(map.pin().compute_ref(&1, remove), Compute::Removed(&1, &10));
     /// ```
     #[inline]
-    pub fn compute_ref<'g, T>(&'g self, key: &K, compute: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>) -> Compute<'g, K, V, T>
+    pub fn compute_ref<'g, T>(
+        &'g self,
+        key: &K,
+        compute: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
+    ) -> Compute<'g, K, V, T>
     where
         K: Clone,
     {
@@ -478,8 +495,11 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// map.pin().get_many_with(&[1], |key, value| assert_eq!((key, value), (&1, Some(&10))));
     /// ```
     #[inline]
-    pub fn get_many_with<'g, 'k, Q>(&'g self, keys: impl IntoIterator<Item = &'k Q>, f: impl FnMut(&'k Q, Option<&'g V>))
-    where
+    pub fn get_many_with<'g, 'k, Q>(
+        &'g self,
+        keys: impl IntoIterator<Item = &'k Q>,
+        f: impl FnMut(&'k Q, Option<&'g V>),
+    ) where
         Q: Hash + Equivalent<K> + ?Sized + 'k,
     {
         self.map.get_many_with(keys, f, &self.guard)

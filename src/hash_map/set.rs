@@ -275,7 +275,6 @@ impl<T, S, R: Reclaim> HashSet<T, S, R> {
 }
 
 impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSet<T, S, R> {
-
     /// The element that is equal to another.
     ///
     /// # Examples
@@ -386,7 +385,12 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSet<T, S, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn remove_if<'g, Q>(&'g self, key: &Q, mut should_remove: impl FnMut(&T) -> bool, guard: &'g R::Guard) -> Result<Option<&'g T>, &'g T>
+    pub fn remove_if<'g, Q>(
+        &'g self,
+        key: &Q,
+        mut should_remove: impl FnMut(&T) -> bool,
+        guard: &'g R::Guard,
+    ) -> Result<Option<&'g T>, &'g T>
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
@@ -537,7 +541,6 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
 }
 
 impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
-
     /// See [`HashSet::get`].
     ///
     /// # Examples
@@ -767,7 +770,9 @@ impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>> FromIterator<T
     }
 }
 
-impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>, const N: usize> From<[T; N]> for HashSet<T, S, R> {
+impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>, const N: usize> From<[T; N]>
+    for HashSet<T, S, R>
+{
     fn from(elements: [T; N]) -> Self {
         elements.into_iter().collect()
     }

@@ -13,7 +13,9 @@ impl<K, V, S: Default, R: Accepts<(K, V)>> Default for HashMap<K, V, S, R> {
     }
 }
 
-impl<K: Hash + Eq, V, S: BuildHasher + Default, R: Accepts<(K, V)>> FromIterator<(K, V)> for HashMap<K, V, S, R> {
+impl<K: Hash + Eq, V, S: BuildHasher + Default, R: Accepts<(K, V)>> FromIterator<(K, V)>
+    for HashMap<K, V, S, R>
+{
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::default();
         map.extend(entries);
@@ -47,13 +49,17 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> Extend<(K, V)> for &HashMap<K,
     }
 }
 
-impl<'a, K: Hash + Eq + Copy, V: Copy, S: BuildHasher, R: Reclaim> Extend<(&'a K, &'a V)> for HashMap<K, V, S, R> {
+impl<'a, K: Hash + Eq + Copy, V: Copy, S: BuildHasher, R: Reclaim> Extend<(&'a K, &'a V)>
+    for HashMap<K, V, S, R>
+{
     fn extend<I: IntoIterator<Item = (&'a K, &'a V)>>(&mut self, entries: I) {
         (&*self).extend(entries.into_iter().map(|(key, value)| (*key, *value)));
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone, R: Accepts<(K, V)>> Clone for HashMap<K, V, S, R> {
+impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone, R: Accepts<(K, V)>> Clone
+    for HashMap<K, V, S, R>
+{
     /// Another map with clones of the entries. What others change meanwhile may be in it or not.
     fn clone(&self) -> Self {
         let guard = R::pin();
@@ -76,7 +82,9 @@ where
     fn eq(&self, other: &HashMap<K, V, S2, R2>) -> bool {
         let (guard, theirs) = (R::pin(), R2::pin());
         self.len() == other.len()
-            && self.iter(&guard).all(|(key, value)| other.get(key, &theirs).is_some_and(|other| value == other))
+            && self
+                .iter(&guard)
+                .all(|(key, value)| other.get(key, &theirs).is_some_and(|other| value == other))
     }
 }
 

@@ -101,7 +101,10 @@ fn world(start: Start) -> World {
             world.map.reserve(4);
             let capacity = world.map.capacity();
             // Until the table that is in use is left behind.
-            (100..).step_by(10).take_while(|_| world.map.capacity() == capacity).for_each(|key| world.insert(key));
+            (100..)
+                .step_by(10)
+                .take_while(|_| world.map.capacity() == capacity)
+                .for_each(|key| world.insert(key));
         }
         Start::Rebuilt => {
             world.map.reserve(4);
@@ -178,9 +181,13 @@ const BOUND: usize = 15_000;
 fn check(name: &str, (seeds, at_least): (u64, usize), victims: &[Change]) {
     for start in STARTS {
         let victims = victims.to_vec();
-        never_stops_others(&format!("{name}, {start:?}"), BOUND, victims.len(), (seeds, at_least), move || {
-            case(start, victims.clone())
-        });
+        never_stops_others(
+            &format!("{name}, {start:?}"),
+            BOUND,
+            victims.len(),
+            (seeds, at_least),
+            move || case(start, victims.clone()),
+        );
     }
 }
 
@@ -281,5 +288,9 @@ fn two_insertions() {
 #[test]
 fn resize_and_change() {
     check("reserve, insert", (TWO, 300), &[|world| world.map.reserve(20), |world| world.insert(11)]);
-    check("shrink_to_fit, count", (TWO, 60), &[|world| world.map.shrink_to_fit(), |world| world.count(COUNT)]);
+    check(
+        "shrink_to_fit, count",
+        (TWO, 60),
+        &[|world| world.map.shrink_to_fit(), |world| world.count(COUNT)],
+    );
 }

@@ -171,12 +171,7 @@ impl<K, V> Bucket<K, V> {
     }
 
     #[cold]
-    fn find_extra(
-        &self,
-        header: Header,
-        hash: u64,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Found<K, V>> {
+    fn find_extra(&self, header: Header, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> Option<Found<K, V>> {
         (LANES..PLACES)
             .filter(|&place| header.is_valid(place))
             .find_map(|place| self.check(place, self.slot(place), hash, eq))
@@ -277,11 +272,7 @@ impl<K, V> Bucket<K, V> {
     fn link(&self, extra: Box<Extra<K, V>>) {
         let extra = Box::into_raw(extra);
         // Release: publishes the line; pairs with the Acquire in `extra`. Losing means that there is one.
-        if self
-            .link
-            .compare_exchange(ptr::null_mut(), extra, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
+        if self.link.compare_exchange(ptr::null_mut(), extra, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: ours, from above, and not published.
             drop(unsafe { Box::from_raw(extra) });
         }
@@ -419,12 +410,7 @@ impl<K, V> Bucket<K, V> {
         }
         // Release: publishes the slots and the entries. Losing means that another helper opened it. From here on the bucket
         // is where its entries are, and the buckets they came from are not.
-        let _ = self.header.compare_exchange(
-            Header::UNINIT.0,
-            header.0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let _ = self.header.compare_exchange(Header::UNINIT.0, header.0, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 

@@ -126,7 +126,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         for child in children {
             lists.one.clear();
             // SAFETY: reached from a bucket, under the caller's guard.
-            let is_in = |entry: &&NonNull<Entry<K, V>>| next.index(unsafe { Entry::at(**entry) }.hash) == child;
+            let is_in =
+                |entry: &&NonNull<Entry<K, V>>| next.index(unsafe { Entry::at(**entry) }.hash) == child;
             lists.one.extend(lists.all.iter().filter(is_in));
             next.at(child).fill(&lists.one);
         }

@@ -150,7 +150,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 drop(unsafe { Box::from_raw(table) });
             }
         }
-        self.root(guard).unwrap_or_else(|| alloc::alloc::handle_alloc_error(core::alloc::Layout::new::<Table<K, V>>()))
+        self.root(guard)
+            .unwrap_or_else(|| alloc::alloc::handle_alloc_error(core::alloc::Layout::new::<Table<K, V>>()))
     }
 
     /// The entry with a key.
@@ -321,7 +322,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                     let entry = draft.entry(hash);
                     match &claim {
                         // In this form a bucket has the place that was claimed.
-                        Some(claimed) if header.place(claimed.place) == Place::Dead => revoked.extend(claim.take()),
+                        Some(claimed) if header.place(claimed.place) == Place::Dead => {
+                            revoked.extend(claim.take())
+                        }
                         Some(claimed) => {
                             if bucket.commit(header, claimed.place, hash) {
                                 draft.given();
