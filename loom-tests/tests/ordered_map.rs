@@ -315,7 +315,7 @@ map_models! {
     }
 
     /// Two levels of inner nodes: one below the root gets too long and is split, while another thread inserts below it.
-    inner_split(Some(2), 10) {
+    inner_split(Some(2), 1300) {
         let map = map(&[10, 20, 30, 40, 50, 60, 70, 80, 15]);
         let a = go(&map, |map| insert(map, 35));
         let b = go(&map, |map| {
@@ -328,7 +328,7 @@ map_models! {
     }
 
     /// One below the root gets too short, is merged with its neighbour, and the tree loses a level.
-    inner_merge(Some(2), 10) {
+    inner_merge(Some(2), 1500) {
         let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
         assert!(remove(&map, 50) && remove(&map, 60));
         let a = go(&map, |map| assert!(remove(map, 70)));
