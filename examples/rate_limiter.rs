@@ -30,7 +30,9 @@ impl Limiter {
         let outcome = clients.compute(client, |entry| match entry {
             Some((_, seen)) if seen.number > window => Operation::Abort(()), // a straggler's window
             Some((_, seen)) if seen.number == window && seen.used == LIMIT => Operation::Abort(()),
-            Some((_, seen)) if seen.number == window => Operation::Insert(Window { number: window, used: seen.used + 1 }),
+            Some((_, seen)) if seen.number == window => {
+                Operation::Insert(Window { number: window, used: seen.used + 1 })
+            }
             _ => Operation::Insert(Window { number: window, used: 1 }),
         });
         !matches!(outcome, Compute::Aborted(()))
@@ -62,5 +64,9 @@ fn main() {
 
     let counts = || admitted.iter().flatten().map(|count| count.load(Ordering::Relaxed));
     assert!(counts().all(|count| count <= LIMIT), "the limit is never exceeded");
-    println!("admitted {} of {} requests", counts().sum::<u64>(), THREADS as u64 * WINDOWS * u64::from(CLIENTS) * LIMIT);
+    println!(
+        "admitted {} of {} requests",
+        counts().sum::<u64>(),
+        THREADS as u64 * WINDOWS * u64::from(CLIENTS) * LIMIT
+    );
 }

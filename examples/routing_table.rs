@@ -55,5 +55,9 @@ fn main() {
         stop.store(true, Ordering::Relaxed);
     });
     hosts.collect();
-    println!("{} requests over 1000 versions; tables not freed yet: {}", requests.into_inner(), hosts.backlog().objects);
+    println!(
+        "{} requests over 1000 versions; tables not freed yet: {}",
+        requests.into_inner(),
+        hosts.backlog().objects
+    );
 }

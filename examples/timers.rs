@@ -81,6 +81,10 @@ fn main() {
     });
 
     assert!(timers.due.is_empty());
-    assert_eq!(fired + cancelled.load(Ordering::Relaxed), THREADS * EACH, "each fired or was cancelled, and not both");
+    assert_eq!(
+        fired + cancelled.load(Ordering::Relaxed),
+        THREADS * EACH,
+        "each fired or was cancelled, and not both"
+    );
     println!("{fired} timers fired, {} were cancelled in time", cancelled.into_inner());
 }

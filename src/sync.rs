@@ -143,7 +143,12 @@ mod world {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
-                    self.0.compare_exchange(current, new, mutant::weaken(success), mutant::weaken_failure(failure))
+                    self.0.compare_exchange(
+                        current,
+                        new,
+                        mutant::weaken(success),
+                        mutant::weaken_failure(failure),
+                    )
                 }
                 #[allow(dead_code, reason = "not every width is reset")]
                 #[track_caller]

@@ -7,9 +7,9 @@ use std::rc::Rc;
 #[cfg(feature = "crossbeam")]
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
-use latchfree::{Epoch, Queue, Stack, queue, stack};
-use latchfree::{Epoch, OrderedMap, OrderedSet, Queue, ordered_map, queue};
-use latchfree::{Epoch, HashMap, HashSet, Queue, hash_map, queue};
+use latchfree::{
+    Epoch, HashMap, HashSet, OrderedMap, OrderedSet, Queue, Stack, hash_map, ordered_map, queue, stack,
+};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 latchfree::domain! { struct Own; }

@@ -1,41 +1,11 @@
 //! The traits of other crates: serde and rayon.
 #![cfg(any(feature = "serde", feature = "rayon"))]
 
-use latchfree::{Queue, Stack};
+use latchfree::{HashMap, HashSet, OrderedMap, OrderedSet, Queue, Stack};
 
 #[cfg(feature = "serde")]
 mod serde {
-    use super::{Queue, Stack};
-use latchfree::{OrderedMap, OrderedSet, Queue};
-
-#[cfg(feature = "serde")]
-mod serde {
-    use super::{OrderedMap, OrderedSet, Queue};
-
-    #[test]
-    fn ordered_maps_and_sets_come_and_go() {
-        let map: OrderedMap<String, u64> = serde_json::from_str(r#"{"b": 2, "a": 1, "b": 3}"#).unwrap();
-        assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"a":1,"b":3}"#);
-        let set: OrderedSet<u64> = serde_json::from_str("[3, 1, 2, 3]").unwrap();
-        assert_eq!(serde_json::to_string(&set).unwrap(), "[1,2,3]");
-        assert!(serde_json::from_str::<OrderedMap<String, u8>>(r#"{"a": 1, "b": 300}"#).is_err());
-use latchfree::{HashMap, HashSet, Queue};
-
-#[cfg(feature = "serde")]
-mod serde {
-    use super::{HashMap, HashSet, Queue};
-
-    #[test]
-    fn maps_and_sets_come_and_go() {
-        let map: HashMap<String, u32> = serde_json::from_str(r#"{"a": 1, "b": 2, "a": 3}"#).unwrap();
-        assert_eq!((map.len(), map.get_cloned("a")), (2, Some(3)));
-        let text = serde_json::to_string(&map).unwrap();
-        assert_eq!(serde_json::from_str::<HashMap<String, u32>>(&text).unwrap(), map);
-        let set: HashSet<u8> = serde_json::from_str("[1, 2, 1]").unwrap();
-        assert_eq!(set, HashSet::from([1, 2]));
-        assert_eq!(serde_json::to_string(&HashSet::from([7]).pin()).unwrap(), "[7]");
-        assert!(serde_json::from_str::<HashMap<u8, u8>>(r#"{"1": 2, "300": 4}"#).is_err());
-    }
+    use super::{HashMap, HashSet, OrderedMap, OrderedSet, Queue, Stack};
 
     #[test]
     fn a_sequence_becomes_a_queue_in_order() {
@@ -59,31 +29,34 @@ mod serde {
         let queue: Result<Queue<u8>, _> = serde_json::from_str("[1, 2, 300]");
         assert!(queue.unwrap_err().to_string().contains("300"));
     }
+
+    #[test]
+    fn maps_and_sets_come_and_go() {
+        let map: HashMap<String, u32> = serde_json::from_str(r#"{"a": 1, "b": 2, "a": 3}"#).unwrap();
+        assert_eq!((map.len(), map.get_cloned("a")), (2, Some(3)));
+        let text = serde_json::to_string(&map).unwrap();
+        assert_eq!(serde_json::from_str::<HashMap<String, u32>>(&text).unwrap(), map);
+        let set: HashSet<u8> = serde_json::from_str("[1, 2, 1]").unwrap();
+        assert_eq!(set, HashSet::from([1, 2]));
+        assert_eq!(serde_json::to_string(&HashSet::from([7]).pin()).unwrap(), "[7]");
+        assert!(serde_json::from_str::<HashMap<u8, u8>>(r#"{"1": 2, "300": 4}"#).is_err());
+    }
+
+    #[test]
+    fn ordered_maps_and_sets_come_and_go() {
+        let map: OrderedMap<String, u64> = serde_json::from_str(r#"{"b": 2, "a": 1, "b": 3}"#).unwrap();
+        assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"a":1,"b":3}"#);
+        let set: OrderedSet<u64> = serde_json::from_str("[3, 1, 2, 3]").unwrap();
+        assert_eq!(serde_json::to_string(&set).unwrap(), "[1,2,3]");
+        assert!(serde_json::from_str::<OrderedMap<String, u8>>(r#"{"a": 1, "b": 300}"#).is_err());
+    }
 }
 
 #[cfg(feature = "rayon")]
 mod rayon {
     use ::rayon::prelude::*;
 
-    use super::{Queue, Stack};
-    use super::{OrderedMap, OrderedSet, Queue};
-
-    #[test]
-    fn ordered_maps_and_sets_come_and_go() {
-        let mut map: OrderedMap<u64, String> =
-            (0..10_000_u64).into_par_iter().map(|n| (n, n.to_string())).collect();
-        (&map).par_extend((10_000..ITEMS).into_par_iter().map(|n| (n, n.to_string())));
-        map.par_extend((0..100_u64).into_par_iter().map(|n| (n, String::new())));
-        assert_eq!(map.len(), ITEMS as usize);
-        let pinned = map.pin();
-        assert_eq!(pinned.into_par_iter().filter(|(_, text)| text.is_empty()).count(), 100);
-        drop(pinned);
-        assert!(map.into_par_iter().map(|(n, _)| n).collect::<Vec<_>>().into_iter().eq(0..ITEMS));
-        let mut set: OrderedSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 1000).collect();
-        set.par_extend([5000_u64]);
-        assert_eq!(set.into_par_iter().max(), Some(5000));
-    }
-    use super::{HashMap, HashSet, Queue};
+    use super::{HashMap, HashSet, OrderedMap, OrderedSet, Queue, Stack};
 
     const ITEMS: u64 = 100_000;
 
@@ -98,30 +71,9 @@ mod rayon {
     }
 
     #[test]
-    fn maps_and_sets_in_parallel() {
-        let map: HashMap<u64, u64> = (0..ITEMS).into_par_iter().map(|n| (n, n * 2)).collect();
-        assert_eq!(map.len(), ITEMS as usize);
-        let guard = latchfree::pin();
-        assert_eq!(map.par_iter(&guard).map(|(k, v)| v - k).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
-        assert_eq!((&map.pin()).into_par_iter().count(), ITEMS as usize);
-        (&map).par_extend((0..ITEMS).into_par_iter().map(|n| (n, n)));
-        assert_eq!(map.into_par_iter().map(|(_, v)| v).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
-        let set: HashSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 10).collect();
-        assert_eq!(set.len(), 10);
-    }
-
-    #[test]
     fn parallel_iterators_come_and_go() {
         let queue: Queue<u64> = (0..ITEMS).into_par_iter().map(|n| n * 2).collect();
         assert_eq!(queue.into_par_iter().sum::<u64>(), ITEMS * (ITEMS - 1));
-    }
-
-    #[cfg(target_has_atomic = "64")]
-    #[test]
-    fn a_bounded_queue_keeps_its_order() {
-        let queue = latchfree::BoundedQueue::new(ITEMS as usize);
-        queue.push_all(0..ITEMS).unwrap();
-        assert!(queue.into_par_iter().collect::<Vec<_>>().into_iter().eq(0..ITEMS));
     }
 
     #[test]
@@ -140,5 +92,42 @@ mod rayon {
         assert_eq!(stack.into_par_iter().sum::<u64>(), ITEMS * (2 * ITEMS + 1));
         let stack: Stack<u64> = (0..ITEMS).collect();
         assert!(stack.into_par_iter().collect::<Vec<_>>().into_iter().eq((0..ITEMS).rev()));
+    }
+
+    #[cfg(target_has_atomic = "64")]
+    #[test]
+    fn a_bounded_queue_keeps_its_order() {
+        let queue = latchfree::BoundedQueue::new(ITEMS as usize);
+        queue.push_all(0..ITEMS).unwrap();
+        assert!(queue.into_par_iter().collect::<Vec<_>>().into_iter().eq(0..ITEMS));
+    }
+
+    #[test]
+    fn maps_and_sets_in_parallel() {
+        let map: HashMap<u64, u64> = (0..ITEMS).into_par_iter().map(|n| (n, n * 2)).collect();
+        assert_eq!(map.len(), ITEMS as usize);
+        let guard = latchfree::pin();
+        assert_eq!(map.par_iter(&guard).map(|(k, v)| v - k).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
+        assert_eq!((&map.pin()).into_par_iter().count(), ITEMS as usize);
+        (&map).par_extend((0..ITEMS).into_par_iter().map(|n| (n, n)));
+        assert_eq!(map.into_par_iter().map(|(_, v)| v).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
+        let set: HashSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 10).collect();
+        assert_eq!(set.len(), 10);
+    }
+
+    #[test]
+    fn ordered_maps_and_sets_come_and_go() {
+        let mut map: OrderedMap<u64, String> =
+            (0..10_000_u64).into_par_iter().map(|n| (n, n.to_string())).collect();
+        (&map).par_extend((10_000..ITEMS).into_par_iter().map(|n| (n, n.to_string())));
+        map.par_extend((0..100_u64).into_par_iter().map(|n| (n, String::new())));
+        assert_eq!(map.len(), ITEMS as usize);
+        let pinned = map.pin();
+        assert_eq!(pinned.into_par_iter().filter(|(_, text)| text.is_empty()).count(), 100);
+        drop(pinned);
+        assert!(map.into_par_iter().map(|(n, _)| n).collect::<Vec<_>>().into_iter().eq(0..ITEMS));
+        let mut set: OrderedSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 1000).collect();
+        set.par_extend([5000_u64]);
+        assert_eq!(set.into_par_iter().max(), Some(5000));
     }
 }

@@ -770,9 +770,9 @@ impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>> FromIterator<T
     }
 }
 
-impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>, const N: usize> From<[T; N]>
-    for HashSet<T, S, R>
-{
+/// For the default hasher and reclaimer, as std's; for others collect.
+#[cfg(feature = "std")]
+impl<T: Hash + Eq, const N: usize> From<[T; N]> for HashSet<T> {
     fn from(elements: [T; N]) -> Self {
         elements.into_iter().collect()
     }

@@ -23,9 +23,9 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default, R: Accepts<(K, V)>> FromIterator
     }
 }
 
-impl<K: Hash + Eq, V, R: Accepts<(K, V)>, S: BuildHasher + Default, const N: usize> From<[(K, V); N]>
-    for HashMap<K, V, S, R>
-{
+/// For the default hasher and reclaimer, as std's; for others collect.
+#[cfg(feature = "std")]
+impl<K: Hash + Eq, V, const N: usize> From<[(K, V); N]> for HashMap<K, V> {
     fn from(entries: [(K, V); N]) -> Self {
         entries.into_iter().collect()
     }

@@ -11,8 +11,5 @@ mod sequences_rayon;
 #[cfg(feature = "serde")]
 mod sequences_serde;
 
-mod rayon;
-#[cfg(feature = "serde")]
-mod serde;
 #[cfg(all(feature = "rayon", target_has_atomic = "64"))]
 pub use hash_map::ParIter;

@@ -1,8 +1,8 @@
 //! Queues.
 
-mod gather;
 #[cfg(target_has_atomic = "64")]
 pub mod bounded;
+mod gather;
 mod segment;
 mod unbounded;
 

@@ -87,7 +87,8 @@ fn main() -> Result<ExitCode> {
     } else {
         print!("{table}");
     }
-    let unexplained = verdicts.iter().filter(|(mutant, verdict)| table::is_unexplained(mutant, verdict)).count();
+    let unexplained =
+        verdicts.iter().filter(|(mutant, verdict)| table::is_unexplained(mutant, verdict)).count();
     eprintln!("{}", table::summary(&verdicts));
     Ok(if unexplained == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

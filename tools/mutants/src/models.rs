@@ -62,7 +62,8 @@ impl Models {
         let Some((_, names)) = room else { bail!("no models are known for {}", mutant.file.display()) };
         let mut reached = false;
         for &name in *names {
-            let binary = self.binaries.get(name).with_context(|| format!("no binary of models named {name}"))?;
+            let binary =
+                self.binaries.get(name).with_context(|| format!("no binary of models named {name}"))?;
             match self.run_binary(binary, mutant, &mut reached)? {
                 Verdict::Survived => {}
                 verdict => return Ok(verdict),
@@ -88,7 +89,9 @@ impl Models {
             let last = scope.spawn(|| {
                 let mut last = String::new();
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ...")) {
+                    if let Some((name, _)) =
+                        line.strip_prefix("test ").and_then(|rest| rest.split_once(" ..."))
+                    {
                         name.clone_into(&mut last);
                     }
                     if line.ends_with("FAILED") {

@@ -202,7 +202,12 @@ mod tests {
 
     #[test]
     fn reads_arguments() {
-        let lines = ["let a = 1;", "// Release: pairs. No model can tell: the loser", "// never looks.", "a.store();"];
+        let lines = [
+            "let a = 1;",
+            "// Release: pairs. No model can tell: the loser",
+            "// never looks.",
+            "a.store();",
+        ];
         assert_eq!(argument(&lines, 4).as_deref(), Some("the loser never looks."));
         assert_eq!(argument(&["// No model can tell: x", "", "a.store();"], 3), None);
     }

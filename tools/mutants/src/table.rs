@@ -30,7 +30,11 @@ pub fn markdown(verdicts: &[(Mutant, Verdict)]) -> String {
     for (mutant, verdict) in verdicts {
         if file != Some(&mutant.file) {
             file = Some(&mutant.file);
-            let _ = write!(page, "\n## {}\n\n| line | mutant | outcome |\n|---|---|---|\n", mutant.file.display());
+            let _ = write!(
+                page,
+                "\n## {}\n\n| line | mutant | outcome |\n|---|---|---|\n",
+                mutant.file.display()
+            );
         }
         let outcome = match (verdict, &mutant.argument) {
             (Verdict::Killed(model), _) => format!("killed by `{model}`"),

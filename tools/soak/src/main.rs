@@ -66,7 +66,8 @@ fn main() -> ExitCode {
     while Instant::now() < end {
         let outcome = run_round(&hammers, &options, seed.wrapping_add(round)).and_then(|done| {
             steps += done;
-            let backlogs: Vec<_> = hammers.iter().map(|hammer| format!("{} {}", hammer.name(), hammer.backlog())).collect();
+            let backlogs: Vec<_> =
+                hammers.iter().map(|hammer| format!("{} {}", hammer.name(), hammer.backlog())).collect();
             for hammer in &mut hammers {
                 hammer.settle(round).map_err(|fault| format!("{}: {fault}", hammer.name()))?;
             }
@@ -133,7 +134,9 @@ fn run_round(hammers: &[Box<dyn Hammer>], options: &Options, seed: u64) -> Resul
             thread::sleep(Duration::from_millis(50));
         }
         stop.store(true, Ordering::Relaxed);
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked".to_owned())?)
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked".to_owned())?)
     })?;
     Ok(steps.into_inner())
 }

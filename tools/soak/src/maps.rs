@@ -57,7 +57,9 @@ impl Hammer for Hash {
         let (own, number) = (rng.random_range(0..OWN), rng.random_range(0..1 << 40));
         let (key, expected) = ((thread, own), &mut known[own as usize]);
         match rng.random_range(0..1000) {
-            0..300 => expect("insert", map.insert(key, Token::new(thread, number)), expected.replace(number))?,
+            0..300 => {
+                expect("insert", map.insert(key, Token::new(thread, number)), expected.replace(number))?
+            }
             300..600 => expect("remove", map.remove(&key), expected.take())?,
             600..700 => {
                 let updated = map.update(key, |token| Token::new(thread, token.number + 1));
@@ -154,7 +156,9 @@ impl Hammer for Ordered {
         // Keys of different threads lie side by side.
         let (key, expected) = ((POPPED + own, thread as u64), &mut known[own as usize]);
         match rng.random_range(0..1000) {
-            0..250 => expect("insert", map.insert(key, Token::new(thread, number)), expected.replace(number))?,
+            0..250 => {
+                expect("insert", map.insert(key, Token::new(thread, number)), expected.replace(number))?
+            }
             250..500 => expect("remove", map.remove(&key), expected.take())?,
             500..650 => expect("get", map.get(&key), *expected)?,
             650..800 => {

@@ -33,7 +33,11 @@ impl Balance {
     fn settle(&mut self) -> Result<(), String> {
         let (pushed, popped) = (*self.pushed.get_mut(), *self.popped.get_mut());
         let sums_agree = self.pushed_sum.get_mut() == self.popped_sum.get_mut();
-        if pushed == popped && sums_agree { Ok(()) } else { Err(format!("{pushed} pushed, {popped} popped, sums agree: {sums_agree}")) }
+        if pushed == popped && sums_agree {
+            Ok(())
+        } else {
+            Err(format!("{pushed} pushed, {popped} popped, sums agree: {sums_agree}"))
+        }
     }
 }
 
@@ -136,7 +140,12 @@ pub struct Bounded {
 
 impl Bounded {
     pub fn new(threads: usize) -> Self {
-        Self { queue: BoundedQueue::new(7), numbers: Numbers::new(threads), balance: Balance::default(), threads }
+        Self {
+            queue: BoundedQueue::new(7),
+            numbers: Numbers::new(threads),
+            balance: Balance::default(),
+            threads,
+        }
     }
 }
 
@@ -186,7 +195,9 @@ impl Hammer for Bounded {
         self.balance.settle()?;
         // Nothing is in flight: every slot is there again.
         for number in 0..self.queue.capacity() as u64 {
-            self.queue.push(Token::new(0, number)).map_err(|token| format!("no room for {token:?} when quiescent"))?;
+            self.queue
+                .push(Token::new(0, number))
+                .map_err(|token| format!("no room for {token:?} when quiescent"))?;
         }
         self.queue.clear();
         Ok(())

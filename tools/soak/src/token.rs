@@ -25,7 +25,11 @@ impl Token {
 
     /// An error if this is no value that anybody made.
     pub fn verify(&self) -> Result<(), String> {
-        if self.check == check(self.thread, self.number) { Ok(()) } else { Err(format!("torn value {self:?}")) }
+        if self.check == check(self.thread, self.number) {
+            Ok(())
+        } else {
+            Err(format!("torn value {self:?}"))
+        }
     }
 }
 
