@@ -1,15 +1,34 @@
 //! What a dependent does with each structure, with whichever features it chose.
 
-use latchfree::Queue;
+use std::collections::hash_map::RandomState;
+
 use latchfree::reclaim::Participant;
+use latchfree::{BoundedQueue, HashMap, OrderedMap, Queue, Stack};
 
 static JOBS: Queue<u32> = Queue::new();
+static POOL: Stack<Vec<u8>> = Stack::new();
 
 fn main() {
     let participant: Participant = Participant::register();
+    let guard = participant.pin();
+
     JOBS.push_all(0..1000);
-    JOBS.push_with(1000, &participant.pin());
-    let sum: u32 = std::iter::from_fn(|| JOBS.pop_with(&participant.pin())).sum();
-    assert_eq!(sum, 500_500);
+    JOBS.push_with(1000, &guard);
+    assert_eq!(std::iter::from_fn(|| JOBS.pop_with(&guard)).sum::<u32>(), 500_500);
+
+    POOL.push(Vec::with_capacity(100));
+    assert_eq!(POOL.pop_with(&guard).map(|buffer| buffer.capacity()), Some(100));
+
+    let bounded = BoundedQueue::new(1);
+    assert_eq!((bounded.push(1), bounded.push(2)), (Ok(()), Err(2)));
+
+    let map = HashMap::with_hasher(RandomState::new());
+    map.insert("key", 1, &guard);
+    assert_eq!(map.get("key", &guard), Some(&1));
+
+    let ordered = OrderedMap::new();
+    ordered.insert(2, "two", &guard);
+    ordered.insert(1, "one", &guard);
+    assert_eq!(ordered.first_key_value(&guard), Some((&1, &"one")));
     println!("ok");
 }
