@@ -187,7 +187,7 @@ models! {
     }
 
     /// A place is freed and used again under a reader's eyes: what it finds once, it finds again.
-    reuse(Some(3), 1) {
+    reuse(Some(3), 700) {
         let map = map(&[A, B]);
         let writer = go(&map, |map| {
             remove(map, A);
@@ -272,6 +272,20 @@ models! {
         assert!(insert(&map, A2, 1));
         helper.join().unwrap();
         assert_holds(&map, &[A2, B]);
+    }
+
+    /// A late helper does not bring back what was removed: of two removals one finds the key.
+    no_return(Some(1), 60) {
+        let map = map(&[A]);
+        let helper = go(&map, |map| {
+            map.reserve(3);
+            remove(map, A)
+        });
+        map.reserve(3);
+        let removed = remove(&map, A);
+        let other = helper.join().unwrap();
+        assert!(removed.is_some() != other.is_some());
+        assert_holds(&map, &[]);
     }
 
     /// One bucket becomes two while keys of both come and go.

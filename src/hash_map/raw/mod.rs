@@ -155,7 +155,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// The entry with a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get<'g>(
         &'g self,
         hash: u64,
