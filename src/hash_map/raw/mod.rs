@@ -89,6 +89,9 @@ enum Form<'g, K, V> {
     Block(Tagged<Block<K, V>>, &'g Block<K, V>),
 }
 
+/// Where a key is to be changed.
+type Located<'g, K, V> = (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>);
+
 /// A place that an operation has claimed; given back when it is dropped.
 struct Claim<'g, K, V> {
     bucket: &'g Bucket<K, V>,
@@ -209,11 +212,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// Where a key is to be changed: in a bucket that is not frozen, or in a block that is not. Moves a bucket that is in
     /// between.
     #[inline(always)]
-    fn locate<'g>(
-        &'g self,
-        table: &'g Table<K, V>,
-        hash: u64,
-    ) -> (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>) {
+    fn locate<'g>(&'g self, table: &'g Table<K, V>, hash: u64) -> Located<'g, K, V> {
         let bucket = table.bucket(hash);
         let header = bucket.header();
         if header.is_live() {
@@ -223,11 +222,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     #[cold]
-    fn locate_moving<'g>(
-        &'g self,
-        mut table: &'g Table<K, V>,
-        hash: u64,
-    ) -> (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>) {
+    fn locate_moving<'g>(&'g self, mut table: &'g Table<K, V>, hash: u64) -> Located<'g, K, V> {
         loop {
             let bucket = table.bucket(hash);
             let header = bucket.header();
