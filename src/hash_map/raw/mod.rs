@@ -496,6 +496,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// that will do. False if there is no memory for it.
     pub(super) fn resize(&self, entries: usize, at_least: bool, guard: &R::Guard) -> bool {
         let bits = table::bits_for(entries);
+        if at_least && table::capacity(bits) < entries {
+            return false;
+        }
         loop {
             let Some(table) = self.root(guard) else {
                 if entries == 0 || !at_least {
@@ -518,7 +521,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 continue;
             }
             if if at_least { table.bits() >= bits } else { table.bits() <= bits } {
-                return table::capacity(bits) >= entries;
+                return true;
+            }
+            // Before anything is moved into the tables on the way there.
+            if at_least && !Table::<K, V>::is_affordable(bits) {
+                return false;
             }
             self.start(table, bits);
             if self.next(table).is_none() && ptr::eq(self.root.load(Ordering::Acquire), table) {
