@@ -251,6 +251,15 @@ models! {
         assert_holds(&map, &[A2]);
     }
 
+    /// A place that a loser gives back is taken by an insertion of another key.
+    released(Some(3), 1500) {
+        let map = sized(8, &[]);
+        let loser = go(&map, |map| insert(map, A, 1));
+        let other = go(&map, |map| (insert(map, A, 2), insert(map, A2, 3)));
+        assert!(loser.join().unwrap() != other.join().unwrap().0);
+        assert_holds(&map, &[A, A2]);
+    }
+
     /// Two threads move the same buckets, and one reads.
     two_helpers(Some(1), 110) {
         let map = map(&[A, B]);
