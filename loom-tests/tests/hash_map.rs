@@ -272,6 +272,19 @@ models! {
         assert_holds(&map, &[A, B]);
     }
 
+    /// A migration of two chunks, of which each thread takes one.
+    two_chunks(Some(1), 1) {
+        let map = sized(4, &[A, B]);
+        let helper = go(&map, |map| {
+            map.reserve(6);
+            (get(map, A), get(map, B))
+        });
+        map.reserve(6);
+        assert_eq!((get(&map, A), get(&map, B)), (Some(A as usize), Some(B as usize)));
+        assert_eq!(helper.join().unwrap(), (Some(A as usize), Some(B as usize)));
+        assert_holds(&map, &[A, B]);
+    }
+
     /// A late helper against changes in the new table.
     late_helper(Some(1), 60) {
         let map = map(&[A, B]);
