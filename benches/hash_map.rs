@@ -68,7 +68,7 @@ fn next(state: &mut u64, keys: u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    (u128::from(*state) * u128::from(keys) >> 64) as u64
+    ((u128::from(*state) * u128::from(keys)) >> 64) as u64
 }
 
 /// Holds the even keys below `2 * entries`.

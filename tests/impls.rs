@@ -37,8 +37,9 @@ mod serde {
         let text = serde_json::to_string(&map).unwrap();
         assert_eq!(serde_json::from_str::<HashMap<String, u32>>(&text).unwrap(), map);
         let set: HashSet<u8> = serde_json::from_str("[1, 2, 1]").unwrap();
-        assert_eq!(set, HashSet::from([1, 2]));
-        assert_eq!(serde_json::to_string(&HashSet::from([7]).pin()).unwrap(), "[7]");
+        assert!(set.len() == 2 && set.pin().contains(&1));
+        set.pin().remove(&1);
+        assert_eq!(serde_json::to_string(&set.pin()).unwrap(), "[2]");
         assert!(serde_json::from_str::<HashMap<u8, u8>>(r#"{"1": 2, "300": 4}"#).is_err());
     }
 

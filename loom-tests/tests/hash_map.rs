@@ -187,7 +187,7 @@ models! {
     }
 
     /// A place is freed and used again under a reader's eyes: what it finds once, it finds again.
-    reuse(Some(3), 1) {
+    reuse(Some(3), 700) {
         let map = map(&[A, B]);
         let writer = go(&map, |map| {
             remove(map, A);
@@ -251,6 +251,15 @@ models! {
         assert_holds(&map, &[A2]);
     }
 
+    /// A place that a loser gives back is taken by an insertion of another key.
+    released(Some(3), 1500) {
+        let map = sized(8, &[]);
+        let loser = go(&map, |map| insert(map, A, 1));
+        let other = go(&map, |map| (insert(map, A, 2), insert(map, A2, 3)));
+        assert!(loser.join().unwrap() != other.join().unwrap().0);
+        assert_holds(&map, &[A, A2]);
+    }
+
     /// Two threads move the same buckets, and one reads.
     two_helpers(Some(1), 110) {
         let map = map(&[A, B]);
@@ -263,6 +272,19 @@ models! {
         assert_holds(&map, &[A, B]);
     }
 
+    /// A migration of two chunks, of which each thread takes one.
+    two_chunks(Some(1), 1) {
+        let map = sized(4, &[A, B]);
+        let helper = go(&map, |map| {
+            map.reserve(6);
+            (get(map, A), get(map, B))
+        });
+        map.reserve(6);
+        assert_eq!((get(&map, A), get(&map, B)), (Some(A as usize), Some(B as usize)));
+        assert_eq!(helper.join().unwrap(), (Some(A as usize), Some(B as usize)));
+        assert_holds(&map, &[A, B]);
+    }
+
     /// A late helper against changes in the new table.
     late_helper(Some(1), 60) {
         let map = map(&[A, B]);
@@ -272,6 +294,20 @@ models! {
         assert!(insert(&map, A2, 1));
         helper.join().unwrap();
         assert_holds(&map, &[A2, B]);
+    }
+
+    /// A late helper does not bring back what was removed: of two removals one finds the key.
+    no_return(Some(1), 60) {
+        let map = map(&[A]);
+        let helper = go(&map, |map| {
+            map.reserve(3);
+            remove(map, A)
+        });
+        map.reserve(3);
+        let removed = remove(&map, A);
+        let other = helper.join().unwrap();
+        assert!(removed.is_some() != other.is_some());
+        assert_holds(&map, &[]);
     }
 
     /// One bucket becomes two while keys of both come and go.

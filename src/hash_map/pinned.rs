@@ -99,7 +99,8 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// # Examples
     ///
     /// ```
-    /// assert_eq!(latchfree::HashMap::from([(1, 1)]).pin().len(), 1);
+    /// let map: latchfree::HashMap<_, _> = [(1, 1)].into();
+    /// assert_eq!(map.pin().len(), 1);
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
@@ -111,7 +112,8 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// # Examples
     ///
     /// ```
-    /// assert!(!latchfree::HashMap::from([(1, 1)]).pin().is_empty());
+    /// let map: latchfree::HashMap<_, _> = [(1, 1)].into();
+    /// assert!(!map.pin().is_empty());
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {

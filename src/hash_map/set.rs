@@ -482,7 +482,8 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// # Examples
     ///
     /// ```
-    /// let (set, other) = (latchfree::HashSet::from([1]), latchfree::HashSet::from([1]));
+    /// let set: latchfree::HashSet<_> = [1].into();
+    /// let other = set.clone();
     /// let set = set.pin();
     /// assert!(set.contains(&1) && other.contains(&1, set.guard()));
     /// ```
@@ -507,7 +508,8 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// # Examples
     ///
     /// ```
-    /// assert_eq!(latchfree::HashSet::from([1]).pin().len(), 1);
+    /// let set: latchfree::HashSet<_> = [1].into();
+    /// assert_eq!(set.pin().len(), 1);
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
@@ -519,7 +521,8 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// # Examples
     ///
     /// ```
-    /// assert!(!latchfree::HashSet::from([1]).pin().is_empty());
+    /// let set: latchfree::HashSet<_> = [1].into();
+    /// assert!(!set.pin().is_empty());
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -10,9 +10,12 @@ use core::ptr::NonNull;
 use super::entry::Entry;
 use crate::reclaim::Retired;
 
+/// An entry and its hash.
+type Pair<K, V> = (u64, NonNull<Entry<K, V>>);
+
 /// Entries by hash, immutable.
 pub(super) struct Block<K, V> {
-    entries: Box<[(u64, NonNull<Entry<K, V>>)]>,
+    entries: Box<[Pair<K, V>]>,
 }
 
 impl<K, V> Block<K, V> {

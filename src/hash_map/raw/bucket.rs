@@ -153,7 +153,7 @@ impl<K, V> Bucket<K, V> {
             matches &= matches - 1;
             // SAFETY: a lane's number.
             let slot = unsafe { self.slots.get_unchecked(place) };
-            if let Some(found) = self.check(place, slot, hash, eq) {
+            if let Some(found) = self.check(header, place, slot, hash, eq) {
                 return Some(found);
             }
         }
@@ -174,13 +174,14 @@ impl<K, V> Bucket<K, V> {
     fn find_extra(&self, header: Header, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> Option<Found<K, V>> {
         (LANES..PLACES)
             .filter(|&place| header.is_valid(place))
-            .find_map(|place| self.check(place, self.slot(place), hash, eq))
+            .find_map(|place| self.check(header, place, self.slot(place), hash, eq))
     }
 
     /// The entry of a place, if it has the key and is in the map.
     #[inline(always)]
     fn check(
         &self,
+        header: Header,
         place: usize,
         slot: &Slot<K, V>,
         hash: u64,
@@ -197,7 +198,8 @@ impl<K, V> Bucket<K, V> {
                 return None;
             }
             // Acquire: behind the slot's load, before its repetition (invariant 3).
-            let valid = Header(self.header.load(Ordering::Acquire)).is_valid(place);
+            let now = self.header();
+            let valid = now == header || now.is_valid(place);
             let again = slot.load(Ordering::Acquire);
             if object(again) != Some(pointer) {
                 tagged = again; // replaced, or removed: whatever is there now

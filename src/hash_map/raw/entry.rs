@@ -159,7 +159,7 @@ impl<'a, K, V, R: Reclaim> Draft<'a, K, V, R> {
         match (&self.key, self.entry) {
             (Some(key), _) => key,
             // SAFETY: the entry is ours to free, and its key is not changed.
-            (None, Some(entry)) => unsafe { &*(&raw const (*entry.as_ptr()).key) },
+            (None, Some(entry)) => unsafe { &(*entry.as_ptr()).key },
             (None, None) => unreachable!("a draft without a key"),
         }
     }

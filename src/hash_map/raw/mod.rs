@@ -89,6 +89,9 @@ enum Form<'g, K, V> {
     Block(Tagged<Block<K, V>>, &'g Block<K, V>),
 }
 
+/// Where a key is to be changed.
+type Located<'g, K, V> = (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>);
+
 /// A place that an operation has claimed; given back when it is dropped.
 struct Claim<'g, K, V> {
     bucket: &'g Bucket<K, V>,
@@ -155,7 +158,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// The entry with a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get<'g>(
         &'g self,
         hash: u64,
@@ -209,11 +212,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// Where a key is to be changed: in a bucket that is not frozen, or in a block that is not. Moves a bucket that is in
     /// between.
     #[inline(always)]
-    fn locate<'g>(
-        &'g self,
-        table: &'g Table<K, V>,
-        hash: u64,
-    ) -> (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>) {
+    fn locate<'g>(&'g self, table: &'g Table<K, V>, hash: u64) -> Located<'g, K, V> {
         let bucket = table.bucket(hash);
         let header = bucket.header();
         if header.is_live() {
@@ -223,11 +222,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     #[cold]
-    fn locate_moving<'g>(
-        &'g self,
-        mut table: &'g Table<K, V>,
-        hash: u64,
-    ) -> (&'g Table<K, V>, &'g Bucket<K, V>, Form<'g, K, V>) {
+    fn locate_moving<'g>(&'g self, mut table: &'g Table<K, V>, hash: u64) -> Located<'g, K, V> {
         loop {
             let bucket = table.bucket(hash);
             let header = bucket.header();
@@ -501,6 +496,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// that will do. False if there is no memory for it.
     pub(super) fn resize(&self, entries: usize, at_least: bool, guard: &R::Guard) -> bool {
         let bits = table::bits_for(entries);
+        if at_least && table::capacity(bits) < entries {
+            return false;
+        }
         loop {
             let Some(table) = self.root(guard) else {
                 if entries == 0 || !at_least {
@@ -523,7 +521,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 continue;
             }
             if if at_least { table.bits() >= bits } else { table.bits() <= bits } {
-                return table::capacity(bits) >= entries;
+                return true;
+            }
+            // Before anything is moved into the tables on the way there.
+            if at_least && !Table::<K, V>::is_affordable(bits) {
+                return false;
             }
             self.start(table, bits);
             if self.next(table).is_none() && ptr::eq(self.root.load(Ordering::Acquire), table) {

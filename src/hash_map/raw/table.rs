@@ -52,6 +52,11 @@ impl<K, V> Table<K, V> {
         }))
     }
 
+    /// There is memory for a table of 2^bits buckets now.
+    pub(super) fn is_affordable(bits: u32) -> bool {
+        cfg!(any(latchfree_loom, latchfree_stall)) || Self::new(bits, Some(1)).is_some()
+    }
+
     pub(super) fn bits(&self) -> u32 {
         64 - self.shift
     }
