@@ -345,11 +345,15 @@ map_models! {
     }
 
     /// Store buffering: of two threads that insert one key each, into leaves of their own, and look for the other's, one finds it.
-    two_keys(Some(3), 7000) {
+    two_keys(Some(3), 50) {
         let map = map(&[10, 20, 30]);
+        // Both leaves have room: a split would order the two as well.
+        pops(&map, 99, 1);
         let threads = [(5, 40), (40, 5)].map(|(mine, other)| go(&map, move |map| {
-            insert(map, mine);
-            get(map, other)
+            // One guard: to take another would order the two.
+            let guard = Eager::pin();
+            map.insert(mine, Item::new(mine.into()), &guard);
+            map.get(&other, &guard).is_some()
         }));
         let found = threads.map(|thread| thread.join().unwrap());
         assert_ne!(found, [false, false]);

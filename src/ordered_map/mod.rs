@@ -50,13 +50,13 @@ use crate::sync::const_fn;
 /// together. What a thread did before it inserted an entry happens before what another does after it found the entry.
 ///
 /// **Scans.** [`range`](Self::range) and [`iter`](Self::iter) yield keys in strictly ascending order (descending from the back). They see
-/// each leaf, of up to 64 adjacent entries, as it was at one moment between the call of `range` and the step that
+/// each leaf, of up to 32 adjacent entries, as it was at one moment between the call of `range` and the step that
 /// came to it, and different leaves at different moments: an entry that is in the map from the call until the scan has passed
 /// it is yielded; one that was not there at any time meanwhile is not; of two changes made one after the other during the scan, it
 /// may show the later one without the earlier.
 ///
 /// **Memory.** Entries of plain keys and values (integers, byte arrays, pairs of integers) lie in the leaves; other entries
-/// are boxed once, with plain keys copied, and the first eight bytes of strings, into the nodes. Leaves have between 16 and 64 entries, as a rule.
+/// are boxed once, with plain keys copied, and the first eight bytes of strings, into the nodes. Leaves have between 8 and 32 entries, as a rule.
 ///
 /// **Drops.** What is removed or replaced is dropped when no guard protects it any more, by some thread that changes the
 /// map, or by [`collect`](Self::collect), or with the map; [`backlog`](Self::backlog) tells how much waits. A boxed key may live longer,
