@@ -660,3 +660,34 @@ fn shapes() {
     assert!(map.pin().iter().eq(&model));
     assert_eq!(map.pin().get(b"77".as_slice()), Some(&77));
 }
+
+/// A set is a map without values: elements that lie in the leaves, and boxed ones.
+#[test]
+fn sets() {
+    use latchfree::OrderedSet;
+    use std::collections::BTreeSet;
+
+    let mut rng = Rng(5);
+    let (plain, boxed) = (OrderedSet::<(u64, u64)>::new(), OrderedSet::<String>::new());
+    let mut model = BTreeSet::new();
+    for turn in 0..20_000 {
+        let n = rng.below(1_000);
+        let (element, text) = ((n / 10, n % 10), format!("{n:05}"));
+        if turn / 4_000 % 2 == 0 || n % 3 == 0 {
+            assert_eq!(plain.insert(element), model.insert(n));
+            boxed.insert(text);
+        } else {
+            let was = model.remove(&n);
+            assert_eq!((plain.remove(&element), boxed.remove(text.as_str())), (was, was));
+        }
+    }
+    let (plain, boxed) = (plain.pin(), boxed.pin());
+    assert!(plain.iter().map(|(a, b)| a * 10 + b).eq(model.iter().copied()));
+    assert!(boxed.iter().rev().map(|text| text.parse::<u64>().unwrap()).eq(model.iter().rev().copied()));
+    assert!(plain.range((3, 0)..(7, 5)).count() == model.range(30..75).count());
+    assert_eq!(boxed.range_snapshot("00100".to_string()..).len(), model.range(100..).count());
+    assert_eq!(plain.first().map(|(a, b)| a * 10 + b), model.first().copied());
+    assert_eq!(boxed.last().map(|text| text.parse().unwrap()), model.last().copied());
+    assert_eq!(plain.pop_first_while(5, |_| true).len(), 5);
+    assert_eq!(plain.len() + 5, boxed.len());
+}

@@ -1,0 +1,139 @@
+//! Iterators over a set, which are a map's without the values.
+
+use core::fmt;
+use core::iter::FusedIterator;
+use core::ops::RangeBounds;
+
+use equivalent::Comparable;
+
+use super::{IntoIter, Iter, Popped, Range, Snapshot};
+use crate::reclaim::{Epoch, Reclaim};
+
+macro_rules! elements {
+    ($name:ident<$($generic:ident),*>($inner:ty) where [$($bound:tt)*], $($doc:literal)+) => {
+        $(#[doc = $doc])+
+        #[must_use = "iterators are lazy and do nothing unless consumed"]
+        pub struct $name<'g, $($generic),*>(pub(super) $inner) where $($bound)*;
+
+        impl<'g, $($generic),*> Iterator for $name<'g, $($generic),*>
+        where
+            $inner: Iterator<Item = (&'g T, &'g ())>,
+            $($bound)*
+        {
+            type Item = &'g T;
+
+            #[inline]
+            fn next(&mut self) -> Option<&'g T> {
+                self.0.next().map(|(element, ())| element)
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.0.size_hint()
+            }
+        }
+
+        impl<'g, $($generic),*> DoubleEndedIterator for $name<'g, $($generic),*>
+        where
+            $inner: DoubleEndedIterator<Item = (&'g T, &'g ())>,
+            $($bound)*
+        {
+            #[inline]
+            fn next_back(&mut self) -> Option<&'g T> {
+                self.0.next_back().map(|(element, ())| element)
+            }
+        }
+
+        impl<'g, $($generic),*> ExactSizeIterator for $name<'g, $($generic),*>
+        where
+            $inner: ExactSizeIterator<Item = (&'g T, &'g ())>,
+            $($bound)*
+        {
+        }
+
+        impl<'g, $($generic),*> FusedIterator for $name<'g, $($generic),*>
+        where
+            $inner: FusedIterator<Item = (&'g T, &'g ())>,
+            $($bound)*
+        {
+        }
+
+        impl<$($generic),*> fmt::Debug for $name<'_, $($generic),*>
+        where
+            $($bound)*
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+elements!(SetIter<T, R>(Iter<'g, T, (), R>) where [R: Reclaim], "The elements of an [`OrderedSet`](super::OrderedSet), ascending; see its [`iter`](super::OrderedSet::iter).");
+elements!(SetPopped<T>(Popped<'g, T, ()>) where [], "Elements that were removed in one step; see [`OrderedSet::pop_first_while`](super::OrderedSet::pop_first_while).");
+elements!(SetSnapshot<T>(Snapshot<'g, T, ()>) where [], "The elements of a range as they were at one moment; see [`OrderedSet::range_snapshot`](super::OrderedSet::range_snapshot).");
+
+/// The elements of an [`OrderedSet`](super::OrderedSet) within bounds; see its [`range`](super::OrderedSet::range).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct SetRange<'g, Q: ?Sized, B, T, R: Reclaim = Epoch>(pub(super) Range<'g, Q, B, T, (), R>);
+
+impl<'g, Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> Iterator
+    for SetRange<'g, Q, B, T, R>
+{
+    type Item = &'g T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'g T> {
+        self.0.next().map(|(element, ())| element)
+    }
+}
+
+impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> DoubleEndedIterator
+    for SetRange<'_, Q, B, T, R>
+{
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|(element, ())| element)
+    }
+}
+
+impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> FusedIterator
+    for SetRange<'_, Q, B, T, R>
+{
+}
+
+impl<Q: ?Sized, B: fmt::Debug, T, R: Reclaim> fmt::Debug for SetRange<'_, Q, B, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SetRange").field(&self.0).finish()
+    }
+}
+
+/// The elements of a set, by value and ascending.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct SetIntoIter<T>(pub(super) IntoIter<T, ()>);
+
+impl<T> Iterator for SetIntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.next().map(|(element, ())| element)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<T> DoubleEndedIterator for SetIntoIter<T> {
+    fn next_back(&mut self) -> Option<T> {
+        self.0.next_back().map(|(element, ())| element)
+    }
+}
+
+impl<T> ExactSizeIterator for SetIntoIter<T> {}
+impl<T> FusedIterator for SetIntoIter<T> {}
+
+impl<T> fmt::Debug for SetIntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SetIntoIter").field(&self.0).finish()
+    }
+}
