@@ -45,8 +45,10 @@ use crate::sync::Ordering;
 const STRIDE: usize = 4;
 /// A migration makes a table at most 2^WIDEST times as large, or as small, so that a unit is not large.
 const WIDEST: u32 = 4;
-/// Tables of fewer than 2^SMALL buckets grow fourfold.
-const SMALL: u32 = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 6 };
+/// Tables of fewer than 2^6 buckets grow fourfold, larger ones twofold: by so many bits.
+const fn growth(bits: u32) -> u32 {
+    if cfg!(any(latchfree_loom, latchfree_stall)) || bits >= 6 { 1 } else { 2 }
+}
 
 /// The list of entries that a helper works with; kept from unit to unit for its memory.
 pub(super) struct Lists<K, V> {
@@ -66,7 +68,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     pub(super) fn crowded(&self, table: &Table<K, V>) {
         // Acquire: as everywhere. The sum is not taken while a migration is under way.
         if table.next.load(Ordering::Acquire).is_null() && self.len() >= table::capacity(table.bits()) {
-            self.start(table, table.bits() + if table.bits() < SMALL { 2 } else { 1 });
+            self.start(table, table.bits() + growth(table.bits()));
         }
     }
 
