@@ -273,7 +273,7 @@ models! {
     }
 
     /// A migration of two chunks, of which each thread takes one.
-    two_chunks(Some(1), 1) {
+    two_chunks(Some(1), 70) {
         let map = sized(4, &[A, B]);
         let helper = go(&map, |map| {
             map.reserve(6);

@@ -35,6 +35,7 @@ use core::ptr::{self, NonNull};
 use super::block::Block;
 use super::entry::Entry;
 use super::header::{EXTRAS, Header, LANES, PLACES};
+use crate::reclaim::Retired;
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -416,17 +417,32 @@ impl<K, V> Bucket<K, V> {
     }
 }
 
-impl<K, V> Drop for Bucket<K, V> {
+impl<K, V> Bucket<K, V> {
     /// Frees the second line and the block, and no entries.
-    fn drop(&mut self) {
-        let extra = self.link.with_mut(|extra| *extra);
-        if !extra.is_null() {
+    pub(super) fn free_extra(&mut self) {
+        if let Some(extra) = NonNull::new(self.link.with_mut(|extra| *extra)) {
             // SAFETY: from `Box::into_raw`; the bucket is not shared any more.
-            let mut extra = unsafe { Box::from_raw(extra) };
-            if let Some(block) = object(extra.block.with_mut(|block| *block)) {
-                // SAFETY: as above; a block that was replaced was retired apart.
-                drop(unsafe { Box::from_raw(block.as_ptr()) });
-            }
+            unsafe { Extra::<K, V>::free(extra.cast()) };
+        }
+    }
+
+    /// The second line and the block of a bucket that was moved, as garbage.
+    pub(super) fn retired_extra(&self) -> Option<Retired> {
+        let object = NonNull::from(self.extra()?).cast();
+        Some(Retired { object, reclaim: Extra::<K, V>::free, bytes: size_of::<Extra<K, V>>() })
+    }
+}
+
+impl<K, V> Extra<K, V> {
+    /// # Safety
+    ///
+    /// From `Box::into_raw`, and nobody reaches it any more.
+    unsafe fn free(extra: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        let mut extra = unsafe { Box::from_raw(extra.cast::<Self>().as_ptr()) };
+        if let Some(block) = object(extra.block.with_mut(|block| *block)) {
+            // SAFETY: as above; a block that was replaced was retired apart.
+            drop(unsafe { Box::from_raw(block.as_ptr()) });
         }
     }
 }

@@ -26,12 +26,14 @@
 //! **Who does it**: each insertion and removal during a migration takes a chunk of units by a shared cursor, marks it done, and
 //! moves the frontier over chunks that are done. When the cursor is at its end, what the frontier finds undone (its taker
 //! stopped, or is slow) is done again by whoever comes. Whoever brings the frontier to the end exchanges the root and retires
-//! the old table, with its lines and blocks. Entries stay where they are throughout.
+//! the old table. Its second lines and blocks are retired before, by whoever is first to find their chunk done: so no operation
+//! pays for all. Entries stay where they are throughout.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 
+use super::bucket::Bucket;
 use super::entry::Entry;
 use super::table::{self, CHUNK, Table};
 use super::{Raw, Shared};
@@ -43,8 +45,10 @@ use crate::sync::Ordering;
 const STRIDE: usize = 4;
 /// A migration makes a table at most 2^WIDEST times as large, or as small, so that a unit is not large.
 const WIDEST: u32 = 4;
-/// Tables of fewer than 2^SMALL buckets grow fourfold.
-const SMALL: u32 = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 6 };
+/// Tables of fewer than 2^6 buckets grow fourfold, larger ones twofold: by so many bits.
+const fn growth(bits: u32) -> u32 {
+    if cfg!(any(latchfree_loom, latchfree_stall)) || bits >= 6 { 1 } else { 2 }
+}
 
 /// The list of entries that a helper works with; kept from unit to unit for its memory.
 pub(super) struct Lists<K, V> {
@@ -64,7 +68,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     pub(super) fn crowded(&self, table: &Table<K, V>) {
         // Acquire: as everywhere. The sum is not taken while a migration is under way.
         if table.next.load(Ordering::Acquire).is_null() && self.len() >= table::capacity(table.bits()) {
-            self.start(table, table.bits() + if table.bits() < SMALL { 2 } else { 1 });
+            self.start(table, table.bits() + growth(table.bits()));
         }
     }
 
@@ -149,7 +153,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         if next.cursor.load(Ordering::Relaxed) < chunks {
             let chunk = next.cursor.fetch_add(1, Ordering::Relaxed);
             if chunk < chunks {
-                Self::move_chunk(table, next, chunk);
+                self.move_chunk(table, next, chunk, guard);
                 self.move_frontier(table, next, STRIDE, false, guard);
                 return true;
             }
@@ -157,14 +161,21 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         self.move_frontier(table, next, STRIDE, true, guard)
     }
 
-    fn move_chunk(table: &Table<K, V>, next: &Table<K, V>, chunk: usize) {
+    fn move_chunk(&self, table: &Table<K, V>, next: &Table<K, V>, chunk: usize, guard: &R::Guard) {
         let units = table.len().min(next.len());
+        let sources = table.len() / units;
+        let units = chunk * CHUNK..units.min((chunk + 1) * CHUNK);
         let mut lists = Lists::new();
-        for unit in chunk * CHUNK..units.min((chunk + 1) * CHUNK) {
+        for unit in units.clone() {
             Self::move_unit(table, next, unit, &mut lists);
         }
-        // Release: who sees it done sees its children open.
-        next.done[chunk].store(1, Ordering::Release);
+        // Release: who sees it done sees its children open. Acquire: nothing of what follows comes before that.
+        if next.done[chunk].swap(1, Ordering::AcqRel) == 0 {
+            // Whoever enters from now on finds the children open, and does not look at the sources' second lines. Only the
+            // thread that was first to find the chunk done comes to this line.
+            let sources = (units.start * sources..units.end * sources).map(|source| table.at(source));
+            self.retire_all(sources.filter_map(Bucket::retired_extra), guard);
+        }
     }
 
     /// Moves the frontier over up to `stride` chunks, doing what is not done if `insist`; the end of it is the new root. True if
@@ -186,7 +197,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 if !insist {
                     return true;
                 }
-                Self::move_chunk(table, next, chunk);
+                self.move_chunk(table, next, chunk, guard);
             }
             // Release: passes on that the chunks are done. Losing means that another helper moved it.
             let _ = next.frontier.compare_exchange(chunk, chunk + 1, Ordering::AcqRel, Ordering::Relaxed);

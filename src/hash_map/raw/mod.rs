@@ -26,9 +26,9 @@
 //! step (finitely many). A stopped thread leaves behind, at the most: a claimed place, which the bucket can do without, down to
 //! none, when it becomes a block; a chunk that others do again; an unlinked entry that is not reclaimed.
 //!
-//! **Who frees what.** Entries belong to the map: the operation that unlinks one retires it. Lines and blocks belong to their
-//! bucket, a block that was replaced is retired by whoever replaced it; tables belong to the map, the old one is retired by
-//! whoever exchanged the root. Dropping the map frees what is in it, in a loop; its garbage frees the rest.
+//! **Who frees what.** Entries belong to the map: the operation that unlinks one retires it. Second lines and
+//! blocks belong to their bucket, and are retired once it was moved; a block that was replaced is retired by whoever replaced
+//! it; tables belong to the map, the old one is retired by whoever exchanged the root. Dropping the map frees what is in it, in a loop; its garbage frees the rest.
 
 mod block;
 mod bucket;
@@ -299,13 +299,13 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 if bucket.replace(&found, new) {
                                     draft.given();
                                     drop((claim, revoked));
-                                    return self.replaced(old, new, guard);
+                                    return self.replaced(old, new, None, guard);
                                 }
                             }
                             Decision::Remove => {
                                 if bucket.remove(&found) {
                                     drop((claim, revoked));
-                                    return self.removed(table, old, guard);
+                                    return self.removed(table, old, None, guard);
                                 }
                             }
                         }
@@ -325,7 +325,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 draft.given();
                                 core::mem::forget(claim.take());
                                 drop(revoked);
-                                return self.inserted(table, entry, guard);
+                                return self.inserted(table, entry, None, guard);
                             }
                         }
                         None => match header.free() {
@@ -353,16 +353,14 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 if bucket.set_block(tagged, block.with_replaced(index, new)).is_ok() {
                                     draft.given();
                                     drop((claim, revoked));
-                                    self.retire(Block::retired(NonNull::from(block)), guard);
-                                    return self.replaced(old, new, guard);
+                                    return self.replaced(old, new, Some(block), guard);
                                 }
                             }
                             Decision::Remove => {
                                 if bucket.set_block(tagged, block.without(index)).is_ok() {
                                     drop((claim, revoked));
                                     self.thinned(table, block.len() - 1);
-                                    self.retire(Block::retired(NonNull::from(block)), guard);
-                                    return self.removed(table, old, guard);
+                                    return self.removed(table, old, Some(block), guard);
                                 }
                             }
                         }
@@ -376,8 +374,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                             draft.given();
                             drop((claim, revoked));
                             self.crowded(table);
-                            self.retire(Block::retired(NonNull::from(block)), guard);
-                            return self.inserted(table, new, guard);
+                            return self.inserted(table, new, Some(block), guard);
                         }
                     }
                 },
@@ -422,9 +419,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &'g self,
         old: &'g Entry<K, V>,
         new: NonNull<Entry<K, V>>,
+        block: Option<&'g Block<K, V>>,
         guard: &'g R::Guard,
     ) -> Outcome<'g, K, V> {
-        self.retire(Entry::retired(NonNull::from(old)), guard);
+        self.retire(block, Some(old), guard);
         // SAFETY: it was in the map while we were pinned.
         Outcome::Replaced { old, new: unsafe { Entry::at(new) } }
     }
@@ -434,9 +432,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &'g self,
         table: &'g Table<K, V>,
         new: NonNull<Entry<K, V>>,
+        block: Option<&'g Block<K, V>>,
         guard: &'g R::Guard,
     ) -> Outcome<'g, K, V> {
         self.count.add(1);
+        self.retire(block, None, guard);
         self.help(table, guard);
         // SAFETY: it was in the map while we were pinned.
         Outcome::Inserted(unsafe { Entry::at(new) })
@@ -447,19 +447,45 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &'g self,
         table: &'g Table<K, V>,
         old: &'g Entry<K, V>,
+        block: Option<&'g Block<K, V>>,
         guard: &'g R::Guard,
     ) -> Outcome<'g, K, V> {
         self.count.sub(1);
+        self.retire(block, Some(old), guard);
         self.help(table, guard);
-        self.retire(Entry::retired(NonNull::from(old)), guard);
         Outcome::Removed(old)
     }
 
-    /// Hands over what this call unlinked. It may run destructors of values that were retired earlier: the map is whole.
+    /// Hands over what this call unlinked. That may run destructors of values that were retired earlier: the map is whole, and
+    /// if one panics, the rest is handed over all the same.
     #[inline(always)]
-    fn retire(&self, retired: Retired, guard: &R::Guard) {
-        // SAFETY: all callers pass what their own successful exchange unlinked, once, under `guard`.
-        unsafe { R::retire(&self.garbage, retired, guard) };
+    fn retire(&self, block: Option<&Block<K, V>>, entry: Option<&Entry<K, V>>, guard: &R::Guard) {
+        let block = block.map(|block| Block::retired(NonNull::from(block)));
+        let entry = entry.map(|entry| Entry::retired(NonNull::from(entry)));
+        self.retire_all(block.into_iter().chain(entry), guard);
+    }
+
+    /// As `retire`.
+    #[inline(always)]
+    fn retire_all(&self, objects: impl Iterator<Item = Retired>, guard: &R::Guard) {
+        /// Goes on with the rest if a destructor panics.
+        struct Rest<'a, R: Reclaim, I: Iterator<Item = Retired>>(I, &'a R::Garbage, &'a R::Guard);
+        impl<R: Reclaim, I: Iterator<Item = Retired>> Rest<'_, R, I> {
+            #[inline(always)]
+            fn retire(&mut self) {
+                for retired in &mut self.0 {
+                    // SAFETY: all callers pass what their own successful exchange unlinked, once, under the guard.
+                    unsafe { R::retire(self.1, retired, self.2) };
+                }
+            }
+        }
+        impl<R: Reclaim, I: Iterator<Item = Retired>> Drop for Rest<'_, R, I> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                self.retire();
+            }
+        }
+        Rest::<R, _>(objects, &self.garbage, guard).retire();
     }
 
     /// All places of a bucket are taken: moves it if the table is being moved, or is to be; else it becomes a block.
@@ -573,6 +599,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             // SAFETY: from `Box::into_raw`, and not retired: it is the root, or after it.
             let mut freed = unsafe { Box::from_raw(pointer) };
             table = core::mem::replace(&mut freed.next, AtomicPtr::new(ptr::null_mut()));
+            // SAFETY: as above.
+            freed.free_extras(unsafe { table.load(Ordering::Relaxed).as_ref() });
         }
     }
 }

@@ -2,22 +2,26 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
 use super::bucket::Bucket;
 use super::header::{Header, LANES};
 use crate::reclaim::Retired;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 /// Units of a migration that a helper takes at once.
 pub(super) const CHUNK: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 16 };
 /// The largest table has 2^MOST_BITS buckets.
 const MOST_BITS: u32 = if usize::BITS == 64 { 40 } else { 24 };
 
+/// Freed without a look at them: see [`Table::free_extras`].
+type Buckets<K, V> = Box<[ManuallyDrop<Bucket<K, V>>]>;
+
 pub(super) struct Table<K, V> {
     /// Of a hash, the bits above these are the bucket's number.
     shift: u32,
-    buckets: Box<[Bucket<K, V>]>,
+    buckets: Buckets<K, V>,
     /// The table that this one is being moved to.
     pub(super) next: AtomicPtr<Table<K, V>>,
     /// The first chunk that no helper has taken.
@@ -82,11 +86,26 @@ impl<K, V> Table<K, V> {
         &self.buckets[index]
     }
 
+    /// Frees the second lines and blocks of a table that nobody shares, but for those that went with chunks that are done.
+    pub(super) fn free_extras(&mut self, next: Option<&Self>) {
+        let (sources, chunks) = match next {
+            Some(next) => (CHUNK * (self.len() / self.len().min(next.len())), &*next.done),
+            None => (1, [].as_slice()),
+        };
+        for (index, bucket) in self.buckets.iter_mut().enumerate() {
+            // Relaxed: nobody shares the table.
+            if chunks.get(index / sources).is_none_or(|done| done.load(Ordering::Relaxed) == 0) {
+                bucket.free_extra();
+            }
+        }
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.buckets) + self.done.len()
     }
 
-    /// The table as garbage; its entries are not.
+    /// The table as garbage, and nothing else: its second lines and blocks were retired as its chunks were done, its entries
+    /// live on. So it is freed without a look at its buckets.
     pub(super) fn retired(table: NonNull<Self>) -> Retired {
         unsafe fn free<K, V>(table: NonNull<u8>) {
             // SAFETY: from `Box::into_raw`, and retired once.
@@ -117,14 +136,12 @@ pub(super) fn bits_for(entries: usize) -> u32 {
 }
 
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
-fn buckets<K, V>(len: usize, header: Header) -> Option<Box<[Bucket<K, V>]>> {
+fn buckets<K, V>(len: usize, header: Header) -> Option<Buckets<K, V>> {
     use core::alloc::Layout;
-
-    use crate::sync::Ordering;
 
     let layout = Layout::array::<Bucket<K, V>>(len).ok()?;
     // SAFETY: a bucket is a cache line, and there is at least one.
-    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<Bucket<K, V>>();
+    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<ManuallyDrop<Bucket<K, V>>>();
     if buckets.is_null() {
         return None;
     }
@@ -141,6 +158,6 @@ fn buckets<K, V>(len: usize, header: Header) -> Option<Box<[Bucket<K, V>]>> {
 }
 
 #[cfg(any(latchfree_loom, latchfree_stall))]
-fn buckets<K, V>(len: usize, header: Header) -> Option<Box<[Bucket<K, V>]>> {
-    Some((0..len).map(|_| Bucket::new(header)).collect())
+fn buckets<K, V>(len: usize, header: Header) -> Option<Buckets<K, V>> {
+    Some((0..len).map(|_| ManuallyDrop::new(Bucket::new(header))).collect())
 }
