@@ -325,8 +325,8 @@ fn leaked_guard_backlog<R: For<u64, u64>>() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let guard = R::pin();
-            held.wait();
             assert_eq!(map.get(&0, &guard), None);
+            held.wait();
             stop.wait();
         });
         held.wait();

@@ -235,7 +235,7 @@ map_models! {
 
     /// The first leaf is emptied; while it waits to be merged away, a smaller key is inserted into it and the next leaf changes.
     /// Whoever looked at the empty leaf before does not find what the next one has become.
-    first_is_linearizable(Some(2), 300) {
+    first_is_linearizable(Some(2), 7000) {
         let map = map(&[10, 20, 30]);
         pops(&map, 99, 1);
         let a = go(&map, |map| assert!(remove(map, 20)));
@@ -346,7 +346,7 @@ map_models! {
 
     /// Store buffering: of two threads that each change the value of one key, in leaves of their own, and then look at the other's,
     /// one sees the other's change. One guard each, and nothing that is split or counted: that would order the two as well.
-    two_keys(Some(3), 50) {
+    two_keys(Some(3), 400) {
         let map = Arc::new(OrderedMap::<u8, u8, Eager>::default());
         for key in [10, 20, 30] {
             map.insert(key, 0, &Eager::pin());
