@@ -240,7 +240,7 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
     /// A handle with a guard of its own, on which the operations need none.
     ///
     /// References that it lends live as long as the handle. While it lives, nothing that anybody removes from structures of the
-    /// same domain is freed: do not keep it for long, or [`refresh`](HashMapRef::refresh) it.
+    /// same domain is freed: do not keep it for long, or [`repin`](HashMapRef::repin) it.
     ///
     /// # Examples
     ///

@@ -86,11 +86,11 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// for n in 0..10_000 {
     ///     pinned.insert(n % 10, n);
     ///     if n % 100 == 0 {
-    ///         pinned.refresh();
+    ///         pinned.repin();
     ///     }
     /// }
     /// ```
-    pub fn refresh(&mut self) {
+    pub fn repin(&mut self) {
         R::repin(&mut self.guard);
     }
 

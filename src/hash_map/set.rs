@@ -491,15 +491,15 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
         &self.guard
     }
 
-    /// See [`HashMapRef::refresh`](super::HashMapRef::refresh).
+    /// See [`HashMapRef::repin`](super::HashMapRef::repin).
     ///
     /// # Examples
     ///
     /// ```
     /// let set = latchfree::HashSet::<u64>::new();
-    /// set.pin().refresh();
+    /// set.pin().repin();
     /// ```
-    pub fn refresh(&mut self) {
+    pub fn repin(&mut self) {
         R::repin(&mut self.guard);
     }
 

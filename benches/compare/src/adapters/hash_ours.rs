@@ -73,7 +73,7 @@ impl<K: Key> Map<K> for OursPinned<K> {
 
 impl<K: Key> Handle<K> for OursHandle<'_, K> {
     fn refresh(&mut self) {
-        self.0.refresh();
+        self.0.repin();
     }
 
     #[inline(always)]
