@@ -38,7 +38,7 @@ fn main() {
 
     let mut stages: Vec<_> = queues.windows(2).map(|pair| Stage::new(&pair[0], &pair[1])).collect();
     // One thread runs them all; none of them touches a thread-local.
-    while stages.iter_mut().fold(false, |busy, stage| stage.poll() || busy) {}
+    while stages.iter_mut().map(Stage::poll).filter(|&busy| busy).count() > 0 {}
 
     let results: Vec<u64> = std::iter::from_fn(|| queues[4].pop()).collect();
     assert_eq!(results, (1..=10_000).map(|n| 16 * n).collect::<Vec<_>>(), "in order, through every stage");

@@ -97,7 +97,7 @@ impl Hammer for Hash {
         }
         expect("count", map.get(&(SHARED, FIXED)), Some(*self.counted.get_mut()))?;
         drop(map);
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.map.collect();
         }
         Ok(())
@@ -203,7 +203,7 @@ impl Hammer for Ordered {
             return Err(format!("length {}, {} iterated, {present} expected", map.len(), map.iter().count()));
         }
         drop(map);
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.map.collect();
         }
         Ok(())

@@ -119,7 +119,7 @@ impl Hammer for Unbounded {
             self.balance.pop(&token)?;
             order.next(&token)?;
         }
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.queue.collect();
         }
         self.balance.settle()
@@ -253,10 +253,11 @@ impl Hammer for Pool {
         while let Some(token) = self.stack.pop_mut() {
             self.balance.pop(&token)?;
         }
-        if self.stack.len() != 0 {
-            return Err(format!("an empty stack of length {}", self.stack.len()));
+        let length = self.stack.len();
+        if length > 0 {
+            return Err(format!("an empty stack of length {length}"));
         }
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.stack.collect();
         }
         self.balance.settle()
