@@ -14,7 +14,16 @@ use wait_timeout::ChildExt;
 use crate::scan::Mutant;
 
 /// Which models look at which sources: the first prefix that fits. A room without a line here is an error.
-const ROOMS: [(&str, &[&str]); 2] = [("src/reclaim/epoch", &["epoch"]), ("src/queue", &["queue"])];
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("src/reclaim/epoch", &["epoch"]),
+    ("src/queue/bounded", &["bounded_queue"]),
+    ("src/queue", &["queue"]),
+    ("src/stack", &["stack"]),
+    ("src/hash_map", &["hash_map"]),
+    ("src/ordered_map", &["ordered_map"]),
+    ("src/util/per_thread.rs", &["stack", "hash_map"]),
+    ("src/util", &["stack", "hash_map", "ordered_map"]),
+];
 
 /// What the models said of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
