@@ -45,6 +45,16 @@ impl<K: Key> OrderedHandle<K> for &Ours<K> {
     }
 
     fn pop_through(&mut self, last: &K, max: usize, mut each: impl FnMut(u64)) {
-        self.0.pin().pop_first_while(max, |key, _| key <= last).for_each(|(_, &value)| each(value));
+        let map = self.0.pin();
+        let mut left = max;
+        // A step takes what is due in one leaf.
+        while left > 0 {
+            let popped =
+                map.pop_first_while(left, |key, _| key <= last).map(|(_, &value)| each(value)).count();
+            if popped == 0 {
+                return;
+            }
+            left -= popped;
+        }
     }
 }
