@@ -9,8 +9,8 @@
 //! | you need | take |
 //! |---|---|
 //! | a first-in first-out queue without a bound, any number of producers and consumers | [`Queue`] |
-//! | a last-in first-out stack, or a pool | [`Stack`] |
 //! | the same with a fixed capacity, for back-pressure | [`BoundedQueue`] |
+//! | a last-in first-out stack, or a pool | [`Stack`] |
 //! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
 //! | the same without values | [`HashSet`] |
 //! | entries or elements in order: timers, priorities, ranges, scans | [`OrderedMap`], [`OrderedSet`] |
@@ -126,13 +126,13 @@
 //!
 //! - `std` (default): thread-local participants, timed backoff.
 //! - `crossbeam` (default): [`reclaim::Crossbeam`].
-//! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for stacks of `Copy` items.
 //! - `serde`: `Deserialize` for the structures that own their elements, `Serialize` for those that can be looked at.
 //! - `rayon`: `FromParallelIterator`, `ParallelExtend`, also for shared structures, and `IntoParallelIterator`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
+mod compute;
 #[cfg(all(any(feature = "serde", feature = "rayon"), not(any(latchfree_loom, latchfree_stall))))]
 mod impls;
 mod sync;

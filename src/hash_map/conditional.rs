@@ -7,38 +7,8 @@ use equivalent::Equivalent;
 use super::HashMap;
 use super::operations::current;
 use super::raw::{Decision, Draft, Entry, Outcome};
+use crate::compute::{Compute, Operation};
 use crate::reclaim::Reclaim;
-
-/// What [`HashMap::compute`] is to do about an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation<V, T = ()> {
-    /// Sets the key's value.
-    Insert(V),
-    /// Removes the entry; nothing, if there is none.
-    Remove,
-    /// Changes nothing, and returns this.
-    Abort(T),
-}
-
-/// What [`HashMap::compute`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compute<'g, K, V, T = ()> {
-    /// There was no entry, and this is it.
-    Inserted(&'g K, &'g V),
-    /// An entry was replaced.
-    Updated {
-        /// The one before.
-        old: (&'g K, &'g V),
-        /// The one that is there now.
-        new: (&'g K, &'g V),
-    },
-    /// This entry was removed.
-    Removed(&'g K, &'g V),
-    /// There was nothing to remove.
-    Absent,
-    /// Nothing was changed, as the closure wished.
-    Aborted(T),
-}
 
 /// What a value is computed from: there is one, or it is to be made.
 enum Start<V, F> {

@@ -7,6 +7,8 @@ mod operations;
 mod pinned;
 mod raw;
 pub mod set;
+mod set_iter;
+mod set_pinned;
 mod traits;
 
 use core::error::Error;
@@ -24,7 +26,8 @@ pub use std::hash::RandomState;
 #[doc(inline)]
 pub use crate::impls::ParIter;
 
-pub use self::conditional::{Compute, Operation};
+pub use crate::compute::{Compute, Operation};
+
 pub use self::iter::{Drain, IntoIter, Iter, Keys, Values};
 pub use self::operations::OccupiedError;
 pub use self::pinned::HashMapRef;

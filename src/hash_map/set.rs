@@ -2,11 +2,14 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::iter::FusedIterator;
 
 use equivalent::Equivalent;
 
-use super::{HashMap, IntoIter as MapIntoIter, Keys, RandomState, TryReserveError};
+use super::{HashMap, RandomState, TryReserveError};
+pub use super::{
+    set_iter::{IntoIter, Iter},
+    set_pinned::HashSetRef,
+};
 use crate::reclaim::{Accepts, Backlog, Epoch, Reclaim};
 use crate::sync::const_fn;
 
@@ -25,7 +28,7 @@ use crate::sync::const_fn;
 /// assert!(pinned.contains("a"));
 /// ```
 pub struct HashSet<T, S = RandomState, R: Reclaim = Epoch> {
-    map: HashMap<T, (), S, R>,
+    pub(super) map: HashMap<T, (), S, R>,
 }
 
 #[cfg(feature = "std")]
@@ -457,307 +460,6 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSet<T, S, R> {
     }
 }
 
-/// A [`HashSet`] and a guard: its operations need no guard, and lend for as long as the handle is borrowed.
-#[must_use = "an unused handle ends its critical section at once"]
-pub struct HashSetRef<'s, T, S = RandomState, R: Reclaim = Epoch> {
-    set: &'s HashSet<T, S, R>,
-    guard: R::Guard,
-}
-
-impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
-    /// The set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set = latchfree::HashSet::<u64>::new();
-    /// assert!(set.pin().set().is_empty());
-    /// ```
-    pub fn set(&self) -> &'s HashSet<T, S, R> {
-        self.set
-    }
-
-    /// The guard, for other structures of the same reclaimer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1].into();
-    /// let other = set.clone();
-    /// let set = set.pin();
-    /// assert!(set.contains(&1) && other.contains(&1, set.guard()));
-    /// ```
-    pub fn guard(&self) -> &R::Guard {
-        &self.guard
-    }
-
-    /// See [`HashMapRef::repin`](super::HashMapRef::repin).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set = latchfree::HashSet::<u64>::new();
-    /// set.pin().repin();
-    /// ```
-    pub fn repin(&mut self) {
-        R::repin(&mut self.guard);
-    }
-
-    /// See [`HashSet::len`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1].into();
-    /// assert_eq!(set.pin().len(), 1);
-    /// ```
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.set.len()
-    }
-
-    /// See [`HashSet::is_empty`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1].into();
-    /// assert!(!set.pin().is_empty());
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
-    }
-
-    /// See [`HashSet::iter`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert_eq!(set.pin().iter().count(), 2);
-    /// ```
-    #[inline]
-    pub fn iter(&self) -> Iter<'_, T> {
-        self.set.iter(&self.guard)
-    }
-}
-
-impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
-    /// See [`HashSet::get`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert_eq!(set.pin().get(&1), Some(&1));
-    /// ```
-    #[inline]
-    pub fn get<Q>(&self, key: &Q) -> Option<&T>
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        self.set.get(key, &self.guard)
-    }
-
-    /// See [`HashSet::contains`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert!(set.pin().contains(&1));
-    /// ```
-    #[inline]
-    pub fn contains<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        self.set.contains(key, &self.guard)
-    }
-
-    /// See [`HashSet::insert`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert!(!set.pin().insert(1));
-    /// ```
-    #[inline]
-    pub fn insert(&self, element: T) -> bool {
-        self.set.insert(element, &self.guard)
-    }
-
-    /// See [`HashSet::replace`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert!(!set.pin().replace(1));
-    /// ```
-    #[inline]
-    pub fn replace(&self, element: T) -> bool {
-        self.set.replace(element, &self.guard)
-    }
-
-    /// See [`HashSet::remove`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert!(set.pin().remove(&1));
-    /// ```
-    #[inline]
-    pub fn remove<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        self.set.remove(key, &self.guard)
-    }
-
-    /// See [`HashSet::take`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert_eq!(set.pin().take(&1), Some(&1));
-    /// ```
-    #[inline]
-    pub fn take<Q>(&self, key: &Q) -> Option<&T>
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        self.set.take(key, &self.guard)
-    }
-
-    /// See [`HashSet::remove_if`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert_eq!(set.pin().remove_if(&1, |_| false), Err(&1));
-    /// ```
-    #[inline]
-    pub fn remove_if<Q>(&self, key: &Q, should_remove: impl FnMut(&T) -> bool) -> Result<Option<&T>, &T>
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        self.set.remove_if(key, should_remove, &self.guard)
-    }
-
-    /// See [`HashSet::pop_any`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert!(set.pin().pop_any().is_some());
-    /// ```
-    #[inline]
-    pub fn pop_any(&self) -> Option<&T> {
-        self.set.pop_any(&self.guard)
-    }
-
-    /// See [`HashSet::clear`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// set.pin().clear();
-    /// assert!(set.is_empty());
-    /// ```
-    #[inline]
-    pub fn clear(&self) {
-        self.set.clear(&self.guard);
-    }
-
-    /// See [`HashSet::retain`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// set.pin().retain(|n| *n > 1);
-    /// assert_eq!(set.len(), 1);
-    /// ```
-    #[inline]
-    pub fn retain(&self, keep: impl FnMut(&T) -> bool) {
-        self.set.retain(keep, &self.guard);
-    }
-
-    /// See [`HashSet::insert_many`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let set: latchfree::HashSet<_> = [1, 2].into();
-    /// assert_eq!(set.pin().insert_many([2, 3]), 1);
-    /// ```
-    #[inline]
-    pub fn insert_many(&self, elements: impl IntoIterator<Item = T>) -> usize {
-        self.set.insert_many(elements, &self.guard)
-    }
-}
-
-/// The elements of a set, lent; promises what [`super::Iter`] does.
-#[must_use = "iterators are lazy and do nothing unless consumed"]
-#[derive(Debug)]
-pub struct Iter<'g, T>(Keys<'g, T, ()>);
-
-impl<'g, T> Iterator for Iter<'g, T> {
-    type Item = &'g T;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'g T> {
-        self.0.next()
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-/// The elements of a set, by value.
-#[must_use = "iterators are lazy and do nothing unless consumed"]
-#[derive(Debug)]
-pub struct IntoIter<T, R: Reclaim = Epoch>(MapIntoIter<T, (), R>);
-
-impl<T, R: Reclaim> Iterator for IntoIter<T, R> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.next().map(|(element, ())| element)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl<T, R: Reclaim> FusedIterator for IntoIter<T, R> {}
-
-impl<T, S, R: Reclaim> IntoIterator for HashSet<T, S, R> {
-    type Item = T;
-    type IntoIter = IntoIter<T, R>;
-
-    fn into_iter(self) -> IntoIter<T, R> {
-        IntoIter(self.map.into_iter())
-    }
-}
-
-impl<'a, T, S, R: Reclaim> IntoIterator for &'a HashSetRef<'_, T, S, R> {
-    type Item = &'a T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
 impl<T, S: Default, R: Accepts<(T, ())>> Default for HashSet<T, S, R> {
     /// An empty set.
     fn default() -> Self {
@@ -814,11 +516,5 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> Eq for HashSet<T, S, R> {}
 impl<T: fmt::Debug, S, R: Reclaim> fmt::Debug for HashSet<T, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter(&R::pin())).finish()
-    }
-}
-
-impl<T: fmt::Debug, S, R: Reclaim> fmt::Debug for HashSetRef<'_, T, S, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self).finish()
     }
 }

@@ -18,10 +18,12 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use equivalent::Comparable;
 
+pub use crate::compute::{Compute, Operation};
+
 pub use self::iter::{IntoIter, Iter, Keys, Popped, Snapshot, Values};
 pub use self::pinned::OrderedMapRef;
 pub use self::range::Range;
-use self::raw::{Computed, Edge, Item, Probe, Raw, Step};
+use self::raw::{Computed, Edge, Item, Probe, Raw};
 pub use self::set::OrderedSet;
 pub use self::set_iter::{SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot};
 pub use self::set_pinned::OrderedSetRef;
@@ -131,35 +133,6 @@ unsafe impl<K: Send + Sync, V: Send + Sync, R: Reclaim> Sync for OrderedMap<K, V
 
 impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim> UnwindSafe for OrderedMap<K, V, R> {}
 impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim> RefUnwindSafe for OrderedMap<K, V, R> {}
-
-/// What a computation on an entry wants to be done; see [`OrderedMap::compute`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation<V, T = ()> {
-    /// Insert this value, or replace the present one by it.
-    Insert(V),
-    /// Remove the entry that is there.
-    Remove,
-    /// Leave all as it is.
-    Abort(T),
-}
-
-/// What a computation on an entry did; see [`OrderedMap::compute`].
-#[derive(Debug, PartialEq, Eq)]
-pub enum Compute<'g, K, V, T = ()> {
-    /// There was no entry; this one was inserted.
-    Inserted(&'g K, &'g V),
-    /// An entry was replaced.
-    Updated {
-        /// What was there.
-        old: (&'g K, &'g V),
-        /// What is there now.
-        new: (&'g K, &'g V),
-    },
-    /// This entry was removed.
-    Removed(&'g K, &'g V),
-    /// Nothing was changed.
-    Aborted(T),
-}
 
 /// There is an entry of the key already: what could not be inserted, and what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -490,10 +463,6 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     ///
     /// `f` may be called several times, when others change the leaf meanwhile; what it made before is dropped.
     ///
-    /// # Panics
-    ///
-    /// If `f` says to remove an entry that is not there.
-    ///
     /// # Examples
     ///
     /// ```
@@ -520,11 +489,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     ) -> Compute<'g, K, V, T> {
         R::check(guard);
         // SAFETY: the item is used within the call, under the guard.
-        let step = |item: Option<&Item<K, V>>| match f(item.map(|&item| unsafe { lend(item) })) {
-            Operation::Insert(value) => Step::Insert(value),
-            Operation::Remove => Step::Remove,
-            Operation::Abort(result) => Step::Abort(result),
-        };
+        let step = |item: Option<&Item<K, V>>| f(item.map(|&item| unsafe { lend(item) }));
         // SAFETY: both borrows are `'g`, here and below.
         let lent = |item| unsafe { lend(item) };
         match self.raw.compute(key, step, guard) {
@@ -537,6 +502,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
                 let (key, value) = lent(old);
                 Compute::Removed(key, value)
             }
+            Computed::Absent => Compute::Absent,
             Computed::Aborted(result) => Compute::Aborted(result),
         }
     }

@@ -233,8 +233,9 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     ///
     /// let map = latchfree::OrderedMap::from([(1, 1)]);
     /// let pinned = map.pin();
-    /// let removed = pinned.compute(1, |_| Operation::<_>::Remove);
-    /// assert_eq!(removed, Compute::Removed(&1, &1));
+    /// let remove = |_: Option<(&i32, &i32)>| Operation::<i32>::Remove;
+    /// assert_eq!(pinned.compute(1, remove), Compute::Removed(&1, &1));
+    /// assert_eq!(pinned.compute(1, remove), Compute::Absent);
     /// ```
     #[inline]
     #[track_caller]

@@ -6,15 +6,16 @@
 
 use std::io::Write;
 use std::panic::Location;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Once};
+
+use super::Ordering;
 
 struct Mutant {
     file: String,
     line: u32,
     column: u32,
     change: String,
-    met: AtomicBool,
+    met: Once,
 }
 
 static MUTANT: LazyLock<Option<Mutant>> = LazyLock::new(|| {
@@ -26,7 +27,7 @@ static MUTANT: LazyLock<Option<Mutant>> = LazyLock::new(|| {
         line: line.parse().expect("LATCHFREE_MUTANT: line"),
         column: column.parse().expect("LATCHFREE_MUTANT: column"),
         change: change.into(),
-        met: AtomicBool::new(false),
+        met: Once::new(),
     })
 });
 
@@ -41,10 +42,10 @@ fn here() -> Option<&'static str> {
     if !here {
         return None;
     }
-    if !mutant.met.swap(true, Ordering::Relaxed) {
+    mutant.met.call_once(|| {
         // Past the capture of test output.
         let _ = writeln!(std::io::stderr(), "MUTANT REACHED");
-    }
+    });
     Some(&mutant.change)
 }
 

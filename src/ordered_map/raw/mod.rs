@@ -68,7 +68,7 @@ pub(super) use self::owned::Owned;
 use self::rebuild::{LEAF_MAX, LEAF_MIN};
 pub(super) use self::scan::{Leaves, Scan};
 pub(super) use self::search::{Edge, Probe};
-pub(super) use self::update::{Computed, Step};
+pub(super) use self::update::Computed;
 use crate::reclaim::{Reclaim, Retired};
 use crate::sync::{AtomicPtr, Ordering, const_fn, order_for_loom};
 use crate::util::backoff;

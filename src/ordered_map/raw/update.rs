@@ -5,20 +5,15 @@ use equivalent::Comparable;
 use super::entry::{Fresh, Item};
 use super::search::{self, Edge, Probe};
 use super::{Raw, Taken};
+use crate::compute::Operation;
 use crate::reclaim::Reclaim;
-
-/// What a computation wants.
-pub(in crate::ordered_map) enum Step<V, T> {
-    Insert(V),
-    Remove,
-    Abort(T),
-}
 
 /// What came of it.
 pub(in crate::ordered_map) enum Computed<K, V, T> {
     Inserted(Item<K, V>),
     Updated { old: Item<K, V>, new: Item<K, V> },
     Removed(Item<K, V>),
+    Absent,
     Aborted(T),
 }
 
@@ -58,7 +53,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     pub(in crate::ordered_map) fn compute<T>(
         &self,
         mut key: K,
-        mut f: impl FnMut(Option<&Item<K, V>>) -> Step<V, T>,
+        mut f: impl FnMut(Option<&Item<K, V>>) -> Operation<V, T>,
         guard: &R::Guard,
     ) -> Computed<K, V, T>
     where
@@ -74,8 +69,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 _ => None,
             };
             match (f(current.as_ref()), found) {
-                (Step::Abort(result), _) => return Computed::Aborted(result),
-                (Step::Insert(value), _) => {
+                (Operation::Abort(result), _) => return Computed::Aborted(result),
+                (Operation::Insert(value), _) => {
                     let mut fresh = Fresh::new(key, value);
                     if let Some(new) = self.put(&place, found, &mut fresh, guard) {
                         fresh.give();
@@ -87,13 +82,13 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                     // The value is dropped: `f` makes another one.
                     (key, _) = fresh.into_pair();
                 }
-                (Step::Remove, Ok(index)) => {
+                (Operation::Remove, Ok(index)) => {
                     let edge = Edge::Below(Probe::new::<K>(&key));
                     if let Some(mut taken) = self.take(&place, index..index + 1, edge, guard) {
                         return Computed::Removed(taken.next().expect("one was taken"));
                     }
                 }
-                (Step::Remove, Err(_)) => panic!("there is no entry to be removed"),
+                (Operation::Remove, Err(_)) => return Computed::Absent,
             }
         }
     }
