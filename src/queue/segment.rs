@@ -145,7 +145,8 @@ impl<T> Slot<T> {
                 // The system broke its promise of barriers. Nothing can be abandoned any more, so we must wait.
                 return Some(self.wait());
             }
-            // Acquire on failure: pairs with the Release of the producer's exchange. Losing means that it published.
+            // Relaxed on success: abandoning passes nothing on. Acquire on failure: pairs with the Release of the producer's
+            // exchange. Losing means that it published.
             self.state() == state::FULL
                 || self
                     .verdict
@@ -157,7 +158,8 @@ impl<T> Slot<T> {
                     )
                     .is_err()
         } else {
-            // Acquire on failure: pairs with the Release in `put`. Losing means that the producer has spoken.
+            // Relaxed on success: as above. Acquire on failure: pairs with the Release in `put`. Losing means that the producer has
+            // spoken.
             match self.state.compare_exchange(
                 state::EMPTY,
                 state::ABANDONED,

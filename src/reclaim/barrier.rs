@@ -138,6 +138,7 @@ pub(crate) fn light(asymmetric: bool) {
         return;
     }
     if asymmetric {
+        // SeqCst: the compiler moves nothing over it; what the processor does is the heavy side's business.
         #[cfg(not(latchfree_loom))]
         compiler_fence(Ordering::SeqCst);
         #[cfg(latchfree_loom)]
@@ -172,10 +173,12 @@ pub(crate) fn heavy() -> bool {
             return false;
         }
         if !system::membarrier() {
+            // Relaxed: as above.
             CHOICE.store(choice::BROKEN, Ordering::Relaxed);
             return false;
         }
     }
+    // SeqCst: as above, for what is loaded after the call.
     fence(Ordering::SeqCst);
     true
 }
@@ -184,6 +187,7 @@ pub(crate) fn heavy() -> bool {
 #[cfg(not(latchfree_loom))]
 #[cold]
 fn decide(wanted: Barrier) -> u8 {
+    // Relaxed: as below.
     let found = CHOICE.load(Ordering::Relaxed);
     if found != choice::UNDECIDED {
         return found;

@@ -319,6 +319,7 @@ impl<T> Ring<T> {
                 spin_loop();
                 self.free(tail) != Free::No
             });
+        // Acquire, both: as above; the tail's own load last, so that it did not move while the slots were looked at.
         let end = if self.rare.counted.load(Ordering::Acquire) == 0 { come } else { capacity };
         let room = freed || (1..end).any(|count| self.free(self.advance(tail, count)) != Free::No);
         (self.tail.load(Ordering::Acquire) == tail && !freed).then_some(room)
@@ -425,6 +426,7 @@ impl<T> Ring<T> {
                 ticket = self.next(ticket);
                 self.is_full_at(ticket)
             });
+        // Acquire: as above; last, so that the head did not move while the slots were looked at.
         if come || self.head.load(Ordering::Acquire) != head {
             return Front::Again;
         }

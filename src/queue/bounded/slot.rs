@@ -182,6 +182,7 @@ impl<T> Slot<T> {
             if asymmetric {
                 light(true);
             }
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
             let found = self.verdict.load(Ordering::Acquire);
             let in_turn = lap_of(found) == lap.before();
             let free = found & verdict::FREE;
@@ -245,6 +246,7 @@ impl<T> Slot<T> {
     #[cold]
     fn answer(&self, lap: Lap) -> bool {
         loop {
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
             let found = self.verdict.load(Ordering::Acquire);
             // A later lap: our consumer has taken the value and gone.
             match found & verdict::PUSH {
@@ -312,6 +314,7 @@ impl<T> Slot<T> {
     #[inline(never)]
     fn release_after_all(&self, lap: Lap, used: bool, asymmetric: bool) -> bool {
         loop {
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
             let found = self.verdict.load(Ordering::Acquire);
             let own = lap_of(found) == lap.at;
             let free = found & verdict::FREE;
@@ -408,6 +411,7 @@ impl<T> Slot<T> {
                 return Passed::Free;
             }
             // Acquire: pairs with the Release in `release`.
+            // Acquire: as in `is_full`.
             let freed = !older(lap_of(self.state.load(Ordering::Acquire)), lap.at);
             let code = if freed { verdict::FREE_KEPT } else { verdict::FREE_VOID };
             if self.decide(asked, before | push | code) {
@@ -453,6 +457,7 @@ impl<T> Slot<T> {
 
     fn ask_producer(&self, lap: Lap) -> bool {
         loop {
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
             let found = self.verdict.load(Ordering::Acquire);
             if older(lap.at, lap_of(found)) {
                 // Given back, and in use again.
@@ -466,6 +471,7 @@ impl<T> Slot<T> {
         if !heavy() {
             // The system broke its promise of barriers. Nothing can be abandoned any more, so we must wait.
             while !self.is_full(lap) {
+                // Acquire: as in `is_full`.
                 if older(lap.at, lap_of(self.state.load(Ordering::Acquire))) {
                     return false;
                 }
@@ -477,6 +483,7 @@ impl<T> Slot<T> {
             if self.is_full(lap) {
                 return true;
             }
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
             let found = self.verdict.load(Ordering::Acquire);
             if lap_of(found) != lap.at {
                 return false;
@@ -517,6 +524,8 @@ impl<T> Slot<T> {
     #[cold]
     pub(super) unsafe fn keep(&self, held: Lap, lap: Lap) -> bool {
         loop {
+            // Acquire, both: pair with the Release in `decide` and in the exchange below; the verdict is not older than the laps
+            // passed over, which are read first.
             let passed = self.passed.load(Ordering::Acquire);
             let found = self.verdict.load(Ordering::Acquire);
             if !older(lap_of(passed), lap.at) {

@@ -8,8 +8,8 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) fn is_empty(&self) -> bool {
         let mut fenced = false;
         loop {
+            // Acquire, both: as in `front`.
             let head = self.head.load(Ordering::Acquire);
-            // Acquire: as in `front`.
             let tail = self.tail.load(Ordering::Acquire);
             let mut ticket = head;
             let full = (0..self.distance(head, tail)).any(|_| {
@@ -17,7 +17,7 @@ impl<T> Ring<T> {
                 ticket = self.next(ticket);
                 full
             });
-            // As in `front`.
+            // Acquire and SeqCst: as in `front`.
             if self.head.load(Ordering::Acquire) == head {
                 if full || fenced {
                     return !full;
@@ -31,6 +31,7 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) fn is_full(&self) -> bool {
         let mut fenced = false;
         loop {
+            // Acquire: as in `push`.
             let tail = self.tail.load(Ordering::Acquire);
             if self.free(tail) != Free::No {
                 return false;
@@ -41,7 +42,7 @@ impl<T> Ring<T> {
                     None => continue,
                 }
             }
-            // As in `make_room`.
+            // SeqCst: as in `make_room`.
             fence(Ordering::SeqCst);
             fenced = true;
         }
