@@ -4,5 +4,7 @@
 mod bounded;
 #[path = "common/freeze.rs"]
 mod freeze;
+#[path = "common/ledger.rs"]
+mod ledger;
 
 const BARRIER: latchfree_stall::reclaim::Barrier = latchfree_stall::reclaim::Barrier::Fence;

@@ -2,6 +2,8 @@
 
 #[path = "common/freeze.rs"]
 mod freeze;
+#[path = "common/ledger.rs"]
+mod ledger;
 #[path = "common/operations.rs"]
 mod operations;
 

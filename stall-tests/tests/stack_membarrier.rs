@@ -2,6 +2,8 @@
 
 #[path = "common/freeze.rs"]
 mod freeze;
+#[path = "common/ledger.rs"]
+mod ledger;
 #[path = "common/stack_operations.rs"]
 mod operations;
 

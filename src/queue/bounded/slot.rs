@@ -524,8 +524,7 @@ impl<T> Slot<T> {
     #[cold]
     pub(super) unsafe fn keep(&self, held: Lap, lap: Lap) -> bool {
         loop {
-            // Acquire, both: pair with the Release in `decide` and in the exchange below; the verdict is not older than the laps
-            // passed over, which are read first.
+            // Acquire, both: pair with the Release in `decide` and of the exchanges of `passed`.
             let passed = self.passed.load(Ordering::Acquire);
             let found = self.verdict.load(Ordering::Acquire);
             if !older(lap_of(passed), lap.at) {

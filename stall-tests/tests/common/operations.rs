@@ -1,41 +1,14 @@
 //! Every operation as a victim, while others push and pop.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use latchfree_stall::reclaim::{Participant, Reclaim, Retired, barrier, choose_barrier};
 use latchfree_stall::{Epoch, Queue};
 
 use super::BARRIER;
 use super::freeze::{Case, Job, never_stops_others};
-
-/// Producer and number.
-type Id = (usize, usize);
-
-const MAIN: usize = 9;
-
-/// What became of the items. Outside of what is scheduled: its locks are never held over a step.
-#[derive(Default)]
-struct Ledger {
-    /// How often each item was dropped.
-    made: Mutex<BTreeMap<Id, usize>>,
-    /// Items whose push has returned.
-    pushed: Mutex<BTreeSet<Id>>,
-    /// Who popped what, in order.
-    popped: Mutex<Vec<(usize, Id)>>,
-}
-
-struct Item {
-    id: Id,
-    ledger: Arc<Ledger>,
-}
-
-impl Drop for Item {
-    fn drop(&mut self) {
-        *self.ledger.made.lock().unwrap().get_mut(&self.id).unwrap() += 1;
-    }
-}
+use super::ledger::{Id, Item, Ledger, MAIN};
 
 struct World {
     queue: Queue<Item>,
@@ -54,17 +27,13 @@ impl Hand {
     fn make(&mut self) -> Item {
         let id = (self.who, self.next);
         self.next += 1;
-        let ledger = self.world.ledger.clone();
-        assert_eq!(ledger.made.lock().unwrap().insert(id, 0), None);
-        Item { id, ledger }
+        self.world.ledger.make(id)
     }
     fn pushed(&self, ids: impl IntoIterator<Item = Id>) {
-        self.world.ledger.pushed.lock().unwrap().extend(ids);
+        self.world.ledger.pushed(ids);
     }
     fn popped(&self, item: Option<Item>) -> Option<Id> {
-        let item = item?;
-        self.world.ledger.popped.lock().unwrap().push((self.who, item.id));
-        Some(item.id)
+        self.world.ledger.popped(self.who, item)
     }
     fn push(&mut self) {
         let item = self.make();
@@ -182,9 +151,7 @@ fn case(start: Start, victims: Vec<Operation>, held: impl Fn(usize) -> bool + Se
         drain(&main);
         assert!(main.world.queue.is_empty(), "empty and not empty, while nobody moves");
         {
-            let ledger = &main.world.ledger;
-            let made = ledger.made.lock().unwrap();
-            let missing = ledger.pushed.lock().unwrap().iter().filter(|&id| made[id] == 0).count();
+            let missing = main.world.ledger.missing();
             assert!(held(missing), "{missing} items are hidden behind the stopped thread");
         }
         let id = (main.who, main.next);
@@ -205,30 +172,16 @@ fn case(start: Start, victims: Vec<Operation>, held: impl Fn(usize) -> bool + Se
         assert_eq!(Epoch::backlog(&hand.world.garbage).objects, 0, "nobody is pinned");
         let ledger = hand.world.ledger.clone();
         if drained {
-            settle(&ledger);
+            ledger.settle_in_order();
         }
         drop(Arc::into_inner(hand.world).expect("all threads are done"));
-        settle(&ledger);
+        ledger.settle_in_order();
     });
     Case { victims, others, frozen, finish }
 }
 
 fn drain(hand: &Hand) {
     while hand.popped(hand.world.queue.pop()).is_some() {}
-}
-
-/// All items are gone, once each, and each consumer saw each producer's in order.
-fn settle(ledger: &Ledger) {
-    for (id, &drops) in &*ledger.made.lock().unwrap() {
-        assert_eq!(drops, 1, "drops of {id:?}");
-    }
-    let mut last = BTreeMap::new();
-    let mut all = BTreeSet::new();
-    for &(consumer, id) in &*ledger.popped.lock().unwrap() {
-        assert!(all.insert(id), "{id:?} popped twice");
-        let before = last.insert((consumer, id.0), id.1);
-        assert!(before < Some(id.1), "{consumer} popped {id:?} after {before:?}");
-    }
 }
 
 /// Steps that the others may take in all, audit included; about eight times what they do take.
