@@ -8,16 +8,12 @@ use std::collections::HashMap;
 use std::sync::Barrier;
 
 use common::Rng;
-use common::history::{Event, Op, Violation, check, now};
+use common::history::{Event, Op, SLACK, Violation, check, now};
 use latchfree::BoundedQueue;
 
 fn setup() {
     common::choose(module_path!());
 }
-
-/// The time stamp may be taken some instructions early or late, and a store may be seen some later: intervals are
-/// widened by so many ticks, about a microsecond.
-const SLACK: u64 = 2048;
 
 /// A call that found no room.
 #[derive(Clone, Copy, Debug)]

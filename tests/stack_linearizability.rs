@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Barrier;
 
-use common::history::{Event, Op, now};
+use common::history::{Event, Op, event, now, widened};
 use common::lifo::{Violation, check, is_linearizable};
 use common::{Both, Rng, over_both};
 use latchfree::Stack;
@@ -15,18 +15,6 @@ fn setup() {
 }
 
 over_both! { mixed_operations, nearly_empty, batches, bursts, looks }
-
-/// The time stamp may be taken some instructions early or late, and a store may be seen some later: intervals are
-/// widened by so many ticks, about a microsecond.
-const SLACK: u64 = 2048;
-
-fn event(call: u64, ret: u64, op: Op) -> Event {
-    Event { call, ret, op }
-}
-
-fn widened(call: u64, op: Op) -> Event {
-    event(call.saturating_sub(SLACK), now() + SLACK, op)
-}
 
 /// What a thread may do next.
 #[derive(Clone, Copy)]
@@ -231,40 +219,5 @@ fn checker_finds_one_bug_in_many_operations() {
 /// The fast checker against the search, on histories of which about half are right.
 #[test]
 fn checker_agrees_with_search() {
-    let mut rng = Rng(42);
-    let (mut good, mut bad) = (0, 0);
-    for round in 0..60_000 {
-        let len = 2 + rng.below(7);
-        let (mut stack, mut next) = (Vec::new(), 0);
-        let mut history = Vec::new();
-        for at in 0..len {
-            // A right answer at time `at`, and an interval around it.
-            let op = if rng.below(2) == 0 {
-                next += 1;
-                stack.push(next);
-                Op::Push(next)
-            } else {
-                stack.pop().map_or(Op::Empty, Op::Pop)
-            };
-            let at = at * 4;
-            history.push(event(at.saturating_sub(rng.below(8)), at + rng.below(8), op));
-        }
-        // Most are spoilt: an answer is changed, or an interval moved.
-        for _ in 0..rng.below(3) {
-            let index = rng.below(len) as usize;
-            match (rng.below(3), history[index].op) {
-                (0, Op::Pop(_) | Op::Empty) => history[index].op = Op::Empty,
-                (1, Op::Pop(_) | Op::Empty) => history[index].op = Op::Pop(1 + rng.below(4)),
-                _ => {
-                    let call = rng.below(len * 4);
-                    (history[index].call, history[index].ret) = (call, call + rng.below(6));
-                }
-            }
-        }
-        let fast = check(&history);
-        let slow = is_linearizable(&history);
-        assert_eq!(fast.is_ok(), slow, "round {round}: {fast:?} for {history:#?}");
-        *if slow { &mut good } else { &mut bad } += 1;
-    }
-    assert!(good > 10_000 && bad > 10_000, "one-sided: {good} good, {bad} bad");
+    common::history::checker_agrees_with_search(8, VecDeque::pop_back, check, is_linearizable);
 }

@@ -4,6 +4,9 @@
 //! Emmi, Enea, Hamza 2015), the slow one tries all orders; each is the other's test.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt::Debug;
+
+use super::Rng;
 
 /// What an operation did. Empty answers are all alike, whoever gave them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,64 @@ pub fn now() -> u64 {
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
     }
+}
+
+/// The time stamp may be taken some instructions early or late, and a store may be seen some later: intervals are
+/// widened by so many ticks, about a microsecond.
+pub const SLACK: u64 = 2048;
+
+pub fn event(call: u64, ret: u64, op: Op) -> Event {
+    Event { call, ret, op }
+}
+
+/// An operation that began at `call` and has just returned.
+pub fn widened(call: u64, op: Op) -> Event {
+    event(call.saturating_sub(SLACK), now() + SLACK, op)
+}
+
+/// A fast checker against a search, on short histories of which about half are right; `take` says what is popped next.
+pub fn checker_agrees_with_search<V: Debug>(
+    longest: u64,
+    take: fn(&mut VecDeque<u64>) -> Option<u64>,
+    check: fn(&[Event]) -> Result<(), V>,
+    is_linearizable: fn(&[Event]) -> bool,
+) {
+    let mut rng = Rng(42);
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..60_000 {
+        let len = 2 + rng.below(longest - 1);
+        let (mut items, mut next) = (VecDeque::new(), 0);
+        let mut history = Vec::new();
+        for at in 0..len {
+            // A right answer at time `at`, and an interval around it.
+            let op = if rng.below(2) == 0 {
+                next += 1;
+                items.push_back(next);
+                Op::Push(next)
+            } else {
+                take(&mut items).map_or(Op::Empty, Op::Pop)
+            };
+            let at = at * 4;
+            history.push(event(at.saturating_sub(rng.below(8)), at + rng.below(8), op));
+        }
+        // Most are spoilt: an answer is changed, or an interval moved.
+        for _ in 0..rng.below(3) {
+            let index = rng.below(len) as usize;
+            match (rng.below(3), history[index].op) {
+                (0, Op::Pop(_) | Op::Empty) => history[index].op = Op::Empty,
+                (1, Op::Pop(_) | Op::Empty) => history[index].op = Op::Pop(1 + rng.below(4)),
+                _ => {
+                    let call = rng.below(len * 4);
+                    (history[index].call, history[index].ret) = (call, call + rng.below(6));
+                }
+            }
+        }
+        let fast = check(&history);
+        let slow = is_linearizable(&history);
+        assert_eq!(fast.is_ok(), slow, "round {round}: {fast:?} for {history:#?}");
+        *if slow { &mut good } else { &mut bad } += 1;
+    }
+    assert!(good > 10_000 && bad > 10_000, "one-sided: {good} good, {bad} bad");
 }
 
 /// Looks for bad patterns, in O(n log n).
