@@ -4,7 +4,6 @@ use super::data::{CellReport, RowReport};
 use super::targets::Target;
 
 const HASH: &str = "latchfree::HashMap";
-const COPY: &str = "latchfree::CopyMap";
 const ORDERED: &str = "latchfree::OrderedMap";
 
 /// The targets that the measured cells say something about, over words.
@@ -14,9 +13,6 @@ pub fn check(cells: &[CellReport]) -> Vec<Target> {
         let name = format!("{} {} {}", cell.kind, cell.workload, cell.label);
         if let Some(row) = cell.row(HASH) {
             hash_map(cell, row, &format!("{name}: HashMap"), &mut targets);
-        }
-        if let Some(row) = cell.row(COPY) {
-            copy_map(cell, row, &format!("{name}: CopyMap"), &mut targets);
         }
         if let Some(row) = cell.row(ORDERED) {
             ordered_map(cell, row, &name, &mut targets);
@@ -52,24 +48,6 @@ fn hash_map(cell: &CellReport, row: &RowReport, name: &str, targets: &mut Vec<Ta
             targets.extend(tails(cell, row, name));
         }
         ("memory", _, _) => targets.extend(cost(cell, row, "papaya", name, 1.0)),
-        _ => {}
-    }
-}
-
-fn copy_map(cell: &CellReport, row: &RowReport, name: &str, targets: &mut Vec<Target>) {
-    match (cell.workload, points(cell.workload), cell.threads) {
-        ("memory", _, _) => targets.extend(cost(cell, row, "papaya", name, 1.0)),
-        ("grow" | "grow-10m", _, _) => {
-            targets.extend(best_peer(row, name, 1.0));
-            targets.extend(tails(cell, row, name));
-        }
-        (_, Some(_), 2..) => targets.extend(best_peer(row, name, 1.2)),
-        (workload, _, 1) => {
-            targets.extend(best_peer(row, name, 1.0));
-            if workload == "read-1m" {
-                targets.extend(cost(cell, row, "unshared HashMap", name, 1.4));
-            }
-        }
         _ => {}
     }
 }
@@ -146,20 +124,19 @@ mod tests {
     fn targets_are_checked_against_the_right_rows() {
         let rows = vec![
             row(HASH, Role::Ours, 12.0),
-            row(COPY, Role::Ours, 20.0),
             row("papaya", Role::Peer, 30.0),
             row("scc HashIndex", Role::Peer, 15.0),
             row("unshared HashMap", Role::Limit, 10.0),
         ];
-        // 1.2 times the limit's cost, 1.25 and 0.75 times the best peer's speed.
+        // 1.2 times the limit's cost, 1.25 times the best peer's speed.
         let read = cell("read-1k", 1, rows.clone());
-        assert_eq!(met(&read), [(1.2, true), (1.25, true), (0.75, false)]);
-        // 2.5 times papaya's speed, and CopyMap at twice the limit's cost.
+        assert_eq!(met(&read), [(1.2, true), (1.25, true)]);
+        // 2.5 times papaya's speed.
         let read = cell("read-1m", 1, rows.clone());
-        assert_eq!(met(&read), [(2.5, true), (1.25, true), (0.75, false), (2.0, false)]);
+        assert_eq!(met(&read), [(2.5, true), (1.25, true)]);
         // The bounds depend on the size and on the structure.
         let mixed = cell("read50-1m-zipf", 2, rows);
-        assert_eq!(met(&mixed), [(1.25, true), (0.75, false)]);
+        assert_eq!(met(&mixed), [(1.25, true)]);
 
         let rows = vec![
             row(ORDERED, Role::Ours, 100.0),
