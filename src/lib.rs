@@ -13,6 +13,7 @@
 //! | a last-in first-out stack, or a pool | [`Stack`] |
 //! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
 //! | the same without values | [`HashSet`] |
+//! | the same with small `Copy` keys and values, by value: counters, limits, tables of connections | [`CopyMap`] |
 //! | entries or elements in order: timers, priorities, ranges, scans | [`OrderedMap`], [`OrderedSet`] |
 //!
 //! # Guards
@@ -147,7 +148,7 @@ pub mod stack;
 
 #[cfg(target_has_atomic = "64")]
 #[doc(inline)]
-pub use hash_map::{HashMap, HashSet};
+pub use hash_map::{CopyMap, HashMap, HashSet};
 #[doc(inline)]
 pub use ordered_map::{OrderedMap, OrderedSet};
 #[doc(inline)]

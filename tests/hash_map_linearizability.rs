@@ -1,116 +1,18 @@
 //! Histories of real threads on the hash map are linearizable, key by key; and the checker that says so is right.
-//!
-//! A map is linearizable if each key is (locality), so each key's history is checked by itself: by trying all orders,
-//! which is quick, because few operations on one key overlap.
 
 mod common;
 #[path = "common/hashers.rs"]
 mod hashers;
 
-use std::collections::HashSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::Rng;
 use common::history::now;
+use common::per_key::{Event, Op, is_linearizable};
 use hashers::Hashes;
 use latchfree::hash_map::{HashMap, Operation};
 use latchfree::reclaim::{Accepts, Epoch, Reclaim};
-
-/// What was done to one key, and what it found there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Get(Option<u64>),
-    /// The new value, and the old one.
-    Insert(u64, Option<u64>),
-    /// As the above, and nothing if there is an old one.
-    TryInsert(u64, Option<u64>),
-    Remove(Option<u64>),
-    /// Adds to the value that is there, which this was.
-    Add(u64, Option<u64>),
-}
-
-impl Op {
-    /// The value after it, if it can come at this one.
-    fn after(self, value: Option<u64>) -> Option<Option<u64>> {
-        let (found, then) = match self {
-            Self::Get(found) => (found, value),
-            Self::Insert(new, found) => (found, Some(new)),
-            Self::TryInsert(new, found) => (found, value.or(Some(new))),
-            Self::Remove(found) => (found, None),
-            Self::Add(n, found) => (found, value.map(|value| value + n)),
-        };
-        (found == value).then_some(then)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Event {
-    call: u64,
-    ret: u64,
-    op: Op,
-}
-
-/// Tries all orders. Works through the history in windows: where no operation is under way, what came before is settled but
-/// for the values that it may have left.
-fn is_linearizable(mut history: Vec<Event>) -> bool {
-    history.sort_by_key(|event| event.call);
-    let mut values = HashSet::from([None]);
-    let mut window: Vec<Event> = Vec::new();
-    let mut end = 0;
-    for event in history {
-        if event.call > end && !window.is_empty() {
-            values = values_after(&window, &values);
-            window.clear();
-        }
-        end = end.max(event.ret);
-        window.push(event);
-    }
-    !values_after(&window, &values).is_empty()
-}
-
-fn values_after(window: &[Event], before: &HashSet<Option<u64>>) -> HashSet<Option<u64>> {
-    // What is done is a prefix of the window and a few after it, so a set of those suffices to tell states apart.
-    type State = (usize, Vec<usize>, Option<u64>);
-    let mut found = HashSet::new();
-    let mut seen: HashSet<State> = HashSet::new();
-    let mut states: Vec<State> = before.iter().map(|&value| (0, Vec::new(), value)).collect();
-    while let Some(state) = states.pop() {
-        if !seen.insert(state.clone()) {
-            continue;
-        }
-        let (prefix, beyond, value) = state;
-        if prefix == window.len() {
-            found.insert(value);
-            continue;
-        }
-        let left = || (prefix..window.len()).filter(|index| !beyond.contains(index));
-        let mut first_ret = u64::MAX;
-        for index in left() {
-            // Whoever was called after another returned comes after it; the window is sorted by calls.
-            if window[index].call > first_ret {
-                break;
-            }
-            first_ret = first_ret.min(window[index].ret);
-            if let Some(then) = window[index].op.after(value) {
-                let mut beyond = beyond.clone();
-                beyond.push(index);
-                beyond.sort_unstable();
-                let mut prefix = prefix;
-                while beyond.first() == Some(&prefix) {
-                    beyond.remove(0);
-                    prefix += 1;
-                }
-                states.push((prefix, beyond, then));
-            }
-        }
-    }
-    found
-}
-
-/// Time stamps may be some instructions early or late, and a store may be seen some later: intervals are widened by so many
-/// ticks.
-const SLACK: u64 = 500;
 
 /// Four threads on a few keys, of which many share a bucket, with other keys coming and going so that the table grows, shrinks
 /// and is rebuilt.
@@ -158,7 +60,7 @@ where
                             }
                         };
                         let ret = now();
-                        events.push((key, Event { call: call.saturating_sub(SLACK), ret: ret + SLACK, op }));
+                        events.push((key, Event::new(call, ret, op)));
                         drop(pinned);
                         match n % 64 {
                             20 => map.reserve(rng.below(600) as usize),

@@ -6,7 +6,8 @@ use equivalent::Equivalent;
 
 use super::HashMap;
 use super::operations::current;
-use super::raw::{Decision, Draft, Entry, Outcome};
+use super::raw::Decision;
+use super::raw::boxed::{Draft, Entry, Outcome};
 use crate::compute::{Compute, Operation};
 use crate::reclaim::Reclaim;
 

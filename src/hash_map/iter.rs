@@ -4,7 +4,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use super::HashMap;
-use super::raw::{Entry, Lent, Owned, Raw};
+use super::raw::boxed::{Entry, Lent, Owned, Raw};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// The entries of a map, lent, in no particular order.

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod conditional;
+pub mod copy_map;
 mod iter;
 mod operations;
 mod pinned;
@@ -28,10 +29,12 @@ pub use crate::impls::ParIter;
 
 pub use crate::compute::{Compute, Operation};
 
+#[doc(inline)]
+pub use self::copy_map::CopyMap;
 pub use self::iter::{Drain, IntoIter, Iter, Keys, Values};
 pub use self::operations::OccupiedError;
 pub use self::pinned::HashMapRef;
-use self::raw::Raw;
+use self::raw::boxed::{Boxed, Raw};
 #[doc(inline)]
 pub use self::set::{HashSet, HashSetRef};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
@@ -187,7 +190,7 @@ impl<K, V, S> HashMap<K, V, S> {
         /// ```
         #[must_use]
         pub const fn with_hasher(hasher: S) -> Self {
-            Self { raw: Raw::new(Garbage::new(0)), hasher }
+            Self { raw: Raw::new(Boxed::NEW, Garbage::new(0)), hasher }
         }
     }
 
@@ -234,7 +237,7 @@ impl<K, V, S, R: Accepts<(K, V)>> HashMap<K, V, S, R> {
     #[must_use]
     #[track_caller]
     pub fn with_reclaimer(capacity: usize, hasher: S) -> Self {
-        let raw = Raw::with_capacity(capacity, R::garbage(0));
+        let raw = Raw::with_capacity(capacity, Boxed::NEW, R::garbage(0));
         Self { raw: raw.expect("no memory for a table of that size"), hasher }
     }
 }
@@ -395,10 +398,8 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
-    /// The hash of a key, with its bits mixed: the table takes its bits from both ends, and some hashers leave them alone.
     #[inline(always)]
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        let product = u128::from(self.hasher.hash_one(key)) * 0x9e37_79b9_7f4a_7c15;
-        product as u64 ^ (product >> 64) as u64
+        raw::hash(&self.hasher, key)
     }
 }

@@ -7,7 +7,8 @@ use core::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::HashMap;
-use super::raw::{Decision, Draft, Entry, Outcome};
+use super::raw::Decision;
+use super::raw::boxed::{Draft, Entry, Outcome};
 use crate::reclaim::Reclaim;
 
 /// A key is there already: its value, and the one that was not inserted.

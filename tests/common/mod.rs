@@ -4,6 +4,7 @@
 
 pub mod history;
 pub mod lifo;
+pub mod per_key;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};

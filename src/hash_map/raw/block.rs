@@ -1,29 +1,26 @@
 //! A block: the entries of a bucket that has outgrown its two lines, copied for every change.
 //!
 //! Buckets come to this when many keys share a hash, by chance or by malice, or when stopped threads hold their places. A
-//! change costs a copy of a pair of words an entry, a look-up a binary search, and equal hashes are compared one by one.
+//! change costs a copy of two or three words an entry, a look-up a binary search, and equal hashes are compared one by one.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
-use super::entry::Entry;
 use crate::reclaim::Retired;
 
-/// An entry and its hash.
-type Pair<K, V> = (u64, NonNull<Entry<K, V>>);
+/// A hash and its entry.
+pub(in crate::hash_map) type Listed<I> = (u64, I);
 
 /// Entries by hash, immutable.
-pub(super) struct Block<K, V> {
-    entries: Box<[Pair<K, V>]>,
+pub(in crate::hash_map) struct Block<I> {
+    entries: Box<[Listed<I>]>,
 }
 
-impl<K, V> Block<K, V> {
+impl<I: Copy> Block<I> {
     /// Of entries in any order.
-    pub(super) fn new(entries: &[NonNull<Entry<K, V>>]) -> Box<Self> {
-        // SAFETY: the caller has them from a bucket, under a guard or unshared.
-        let hash = |&entry: &NonNull<Entry<K, V>>| (unsafe { Entry::at(entry) }.hash, entry);
-        let mut entries: Box<[_]> = entries.iter().map(hash).collect();
+    pub(super) fn new(entries: &[Listed<I>]) -> Box<Self> {
+        let mut entries: Box<[_]> = entries.into();
         entries.sort_by_key(|&(hash, _)| hash);
         Box::new(Self { entries })
     }
@@ -32,31 +29,25 @@ impl<K, V> Block<K, V> {
         self.entries.len()
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = NonNull<Entry<K, V>>> {
-        self.entries.iter().map(|&(_, entry)| entry)
+    pub(super) fn entries(&self) -> &[Listed<I>] {
+        &self.entries
     }
 
-    /// Where the entry with a key is, and the entry.
-    pub(super) fn find(
-        &self,
-        hash: u64,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<(usize, NonNull<Entry<K, V>>)> {
+    /// Where the first entry with a hash that an answer is found for is, and the answer.
+    pub(super) fn find<T>(&self, hash: u64, is: impl FnMut(I) -> Option<T>) -> Option<(usize, T)> {
+        let mut is = is;
         let first = self.entries.partition_point(|&(other, _)| other < hash);
         let equal = self.entries[first..].iter().take_while(|&&(other, _)| other == hash);
-        equal.enumerate().find_map(|(index, &(_, entry))| {
-            // SAFETY: the block was reached under a guard, and what is in it is not freed before that ends.
-            eq(unsafe { &Entry::at(entry).key }).then_some((first + index, entry))
-        })
+        equal.enumerate().find_map(|(index, &(_, entry))| Some((first + index, is(entry)?)))
     }
 
-    pub(super) fn with_replaced(&self, index: usize, new: NonNull<Entry<K, V>>) -> Box<Self> {
+    pub(super) fn with_replaced(&self, index: usize, new: I) -> Box<Self> {
         let mut entries = self.entries.clone();
         entries[index].1 = new;
         Box::new(Self { entries })
     }
 
-    pub(super) fn with_inserted(&self, hash: u64, new: NonNull<Entry<K, V>>) -> Box<Self> {
+    pub(super) fn with_inserted(&self, hash: u64, new: I) -> Box<Self> {
         let at = self.entries.partition_point(|&(other, _)| other < hash);
         let mut entries = Vec::with_capacity(self.len() + 1);
         entries.extend_from_slice(&self.entries[..at]);
@@ -78,12 +69,12 @@ impl<K, V> Block<K, V> {
 
     /// The block as garbage; its entries are not.
     pub(super) fn retired(block: NonNull<Self>) -> Retired {
-        unsafe fn free<K, V>(block: NonNull<u8>) {
+        unsafe fn free<I>(block: NonNull<u8>) {
             // SAFETY: from `Box::into_raw`, and retired once.
-            drop(unsafe { Box::from_raw(block.cast::<Block<K, V>>().as_ptr()) });
+            drop(unsafe { Box::from_raw(block.cast::<Block<I>>().as_ptr()) });
         }
         // SAFETY: the caller took it out of its bucket under a guard.
         let bytes = unsafe { block.as_ref() }.bytes();
-        Retired { object: block.cast(), reclaim: free::<K, V>, bytes }
+        Retired { object: block.cast(), reclaim: free::<I>, bytes }
     }
 }

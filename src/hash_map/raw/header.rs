@@ -1,29 +1,24 @@
 //! The header word of a bucket: what each of its places is, in 64 bits that change together.
 //!
 //! ```text
-//!   63     58   57     56    55      42 41                              0
-//!   | version | frozen | init | 7 x 2   | 6 x 7                           |
-//!                               extra     lanes: 0 free, 1 trying, 2 dead, 4..=127 the tag of a valid entry
-//!                               places: 0 free, 1 trying, 2 dead, 3 valid
+//!   Six      63     58   57     56    55      42 41                              0
+//!            | version | frozen | init | 7 x 2   | 6 x 7                           |
+//!   Three    63     37   36     35    34      21 20            0
+//!            | version | frozen | init | 7 x 2   | 3 x 7         |
+//!                                        extra     lanes: 0 free, 1 trying, 2 dead, 4..=127 the tag of a valid entry
+//!                                        places: 0 free, 1 trying, 2 dead, 3 valid
 //! ```
 //! A tag is seven bits of the entry's hash, so one look at one word names the places that an entry may be in: in all
-//! six lanes at once, by arithmetic on the whole word.
+//! lanes at once, by arithmetic on the whole word.
 
-/// Places of a bucket's line, whose tags are in the header.
-pub(super) const LANES: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 2 } else { 6 };
+use core::marker::PhantomData;
+
 /// Places of a bucket's second line.
-pub(super) const EXTRAS: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 7 };
-/// All of them.
-pub(super) const PLACES: usize = LANES + EXTRAS;
+pub(super) const EXTRAS: usize = if MODELS { 1 } else { 7 };
+const MODELS: bool = cfg!(any(latchfree_loom, latchfree_stall));
 
 const LANE_BITS: usize = 7;
 const EXTRA_BITS: usize = 2;
-/// Where the extra places begin.
-const EXTRA: usize = 42;
-const INIT: u64 = 1 << 56;
-const FROZEN: u64 = 1 << 57;
-/// Six bits in all; one in models, so that versions begin anew at every second commit.
-const VERSION: u64 = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 << 63 } else { 1 << 58 };
 
 const FREE: u64 = 0;
 const TRYING: u64 = 1;
@@ -33,26 +28,43 @@ const VALID: u64 = 3;
 /// The least tag. Two tags that differ in the last bit only are both tags, or neither is one: see [`Header::matches`].
 const LEAST_TAG: u64 = 4;
 
-/// The lowest bit of each lane.
-const ONES: u64 = {
-    let (mut ones, mut lane) = (0, 0);
-    while lane < LANES {
-        ones |= 1 << (lane * LANE_BITS);
-        lane += 1;
+/// The lowest bit of each of some fields.
+const fn ones(fields: usize, begin: usize, width: usize) -> u64 {
+    let (mut ones, mut field) = (0, 0);
+    while field < fields {
+        ones |= 1 << (begin + field * width);
+        field += 1;
     }
     ones
-};
-const LANE_MASK: u64 = ONES * ((1 << LANE_BITS) - 1);
-const HIGHS: u64 = ONES << (LANE_BITS - 1);
-/// The lowest bit of each extra place.
-const EXTRA_ONES: u64 = {
-    let (mut ones, mut place) = (0, 0);
-    while place < EXTRAS {
-        ones |= 1 << (EXTRA + place * EXTRA_BITS);
-        place += 1;
-    }
-    ones
-};
+}
+
+/// How the bits are divided.
+pub(in crate::hash_map) trait Layout: Copy + Eq + core::fmt::Debug {
+    /// Places of a bucket's line, whose tags are in the header.
+    const LANES: usize;
+    /// Bits of the version in models: few, so that they are used up.
+    const MODEL_VERSION: u32;
+}
+
+/// Slots of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::hash_map) struct Six;
+
+impl Layout for Six {
+    const LANES: usize = if MODELS { 2 } else { 6 };
+    // Versions begin anew at every second commit.
+    const MODEL_VERSION: u32 = 1;
+}
+
+/// Slots of two words. What lanes leave over belongs to the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::hash_map) struct Three;
+
+impl Layout for Three {
+    const LANES: usize = 3;
+    // Two commits, the third would be the last.
+    const MODEL_VERSION: u32 = 2;
+}
 
 /// What a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +81,39 @@ pub(super) enum Place {
 
 /// A header's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header(pub(super) u64);
+pub(in crate::hash_map) struct Header<L>(pub(super) u64, PhantomData<L>);
 
-impl Header {
+impl<L: Layout> Header<L> {
+    /// Where the extra places begin.
+    const EXTRA: usize = L::LANES * LANE_BITS;
+    const INIT: u64 = 1 << (Self::EXTRA + 14);
+    const FROZEN: u64 = 1 << (Self::EXTRA + 15);
+    /// The version's lowest bit; it has all that are above.
+    const VERSION: u64 = 1 << if MODELS { 64 - L::MODEL_VERSION as usize } else { Self::EXTRA + 16 };
+    const ONES: u64 = ones(L::LANES, 0, LANE_BITS);
+    const LANE_MASK: u64 = Self::ONES * ((1 << LANE_BITS) - 1);
+    const HIGHS: u64 = Self::ONES << (LANE_BITS - 1);
+    const EXTRA_ONES: u64 = ones(EXTRAS, Self::EXTRA, EXTRA_BITS);
+
+    /// All places of a bucket.
+    pub(super) const PLACES: usize = L::LANES + EXTRAS;
+
     /// Of a bucket of a table that is being filled from another: nothing was moved here yet.
-    pub(super) const UNINIT: Self = Self(0);
+    pub(super) const UNINIT: Self = Self::new(0);
+    /// The same, and one helper writes its slots.
+    pub(super) const FILLING: Self = Self::new(Self::FROZEN);
+    /// The same, and a block is put behind its link, whoever wrote its slots.
+    pub(super) const BLOCKING: Self = Self::new(Self::FROZEN | Self::VERSION);
     /// Of an empty bucket that is in use.
-    pub(super) const EMPTY: Self = Self(INIT);
+    pub(super) const EMPTY: Self = Self::new(Self::INIT);
     /// Of a bucket that is in the form of a block from the start.
-    pub(super) const BLOCK: Self = Self(INIT | FROZEN);
+    pub(super) const BLOCK: Self = Self::new(Self::INIT | Self::FROZEN);
     /// What freezes a bucket.
-    pub(super) const FREEZE: u64 = FROZEN;
+    pub(super) const FREEZE: u64 = Self::FROZEN;
+
+    pub(super) const fn new(bits: u64) -> Self {
+        Self(bits, PhantomData)
+    }
 
     /// The tag of a hash.
     #[inline(always)]
@@ -91,17 +125,17 @@ impl Header {
     /// In use, and its line is where its entries are.
     #[inline(always)]
     pub(super) fn is_live(self) -> bool {
-        self.0 & (INIT | FROZEN) == INIT
+        self.0 & (Self::INIT | Self::FROZEN) == Self::INIT
     }
 
     #[inline(always)]
     pub(super) fn is_uninit(self) -> bool {
-        self.0 & INIT == 0
+        self.0 & Self::INIT == 0
     }
 
     #[inline(always)]
     pub(super) fn is_frozen(self) -> bool {
-        self.0 & FROZEN != 0
+        self.0 & Self::FROZEN != 0
     }
 
     /// The lanes that have this tag, as a set of bits of which each lane has one.
@@ -110,8 +144,8 @@ impl Header {
     /// is a valid lane, too, so that whoever looks at its slot finds what may be looked at.
     #[inline(always)]
     pub(super) fn matches(self, tag: u64) -> u64 {
-        let differ = (self.0 ^ (ONES * tag)) & LANE_MASK;
-        differ.wrapping_sub(ONES) & !differ & HIGHS
+        let differ = (self.0 ^ (Self::ONES * tag)) & Self::LANE_MASK;
+        differ.wrapping_sub(Self::ONES) & !differ & Self::HIGHS
     }
 
     /// The lane of a bit that [`matches`](Self::matches) set.
@@ -123,16 +157,16 @@ impl Header {
     /// Some place of the second line is valid.
     #[inline(always)]
     pub(super) fn has_extras(self) -> bool {
-        self.0 & (self.0 >> 1) & EXTRA_ONES != 0
+        self.0 & (self.0 >> 1) & Self::EXTRA_ONES != 0
     }
 
     fn shift(place: usize) -> usize {
-        if place < LANES { place * LANE_BITS } else { EXTRA + (place - LANES) * EXTRA_BITS }
+        if place < L::LANES { place * LANE_BITS } else { Self::EXTRA + (place - L::LANES) * EXTRA_BITS }
     }
 
     /// All bits of a place.
     pub(super) fn mask(place: usize) -> u64 {
-        let width = if place < LANES { LANE_BITS } else { EXTRA_BITS };
+        let width = if place < L::LANES { LANE_BITS } else { EXTRA_BITS };
         ((1 << width) - 1) << Self::shift(place)
     }
 
@@ -152,11 +186,11 @@ impl Header {
 
     /// The first free place, lanes first.
     pub(super) fn free(self) -> Option<usize> {
-        (0..PLACES).find(|&place| self.place(place) == Place::Free)
+        (0..Self::PLACES).find(|&place| self.place(place) == Place::Free)
     }
 
     fn with(self, place: usize, value: u64) -> Self {
-        Self(self.0 & !Self::mask(place) | value << Self::shift(place))
+        Self::new(self.0 & !Self::mask(place) | value << Self::shift(place))
     }
 
     /// With a free place claimed.
@@ -167,17 +201,15 @@ impl Header {
 
     /// With an entry in a place, as a child is built.
     pub(super) fn filled(self, place: usize, tag: u64) -> Self {
-        self.with(place, if place < LANES { tag } else { VALID })
+        self.with(place, if place < L::LANES { tag } else { VALID })
     }
 
     /// With a claimed place's entry committed: the next version. When versions begin anew, all other claims are
     /// revoked, so that none of them ever meets a header that looks like the one it knew.
     pub(super) fn committed(self, place: usize, tag: u64) -> Self {
-        debug_assert_eq!(self.place(place), Place::Trying);
-        let mut header = self.filled(place, tag);
-        header.0 = header.0.wrapping_add(VERSION);
-        if header.0 / VERSION == 0 {
-            for other in 0..PLACES {
+        let mut header = self.next_version(place, tag);
+        if header.0 / Self::VERSION == 0 {
+            for other in 0..Self::PLACES {
                 if header.place(other) == Place::Trying {
                     header = header.with(other, DEAD);
                 }
@@ -185,37 +217,62 @@ impl Header {
         }
         header
     }
+
+    /// With a claimed place's entry committed, and another place freed; none if that was the last version: for those
+    /// who must never see one twice.
+    #[inline(always)]
+    pub(super) fn committed_once(self, place: usize, tag: u64, freed: Option<usize>) -> Option<Self> {
+        let header = self.next_version(place, tag);
+        let header = freed.map_or(header, |freed| header.freed(freed));
+        (header.0 >= Self::VERSION).then_some(header)
+    }
+
+    #[inline(always)]
+    fn next_version(self, place: usize, tag: u64) -> Self {
+        debug_assert_eq!(self.place(place), Place::Trying);
+        Self::new(self.filled(place, tag).0.wrapping_add(Self::VERSION))
+    }
+
+    /// Nothing was committed between two looks, and a place that was valid was not freed.
+    #[inline(always)]
+    pub(super) fn is_same(self, later: Self, place: usize) -> bool {
+        (self.0 ^ later.0) & (Self::mask(place) | Self::VERSION.wrapping_neg()) == 0
+    }
+
+    /// With a place freed.
+    #[inline(always)]
+    pub(super) fn freed(self, place: usize) -> Self {
+        self.with(place, FREE)
+    }
 }
 
 #[cfg(all(test, not(any(latchfree_loom, latchfree_stall))))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn bits_do_not_overlap() {
-        let all = (0..PLACES).fold(INIT | FROZEN, |bits, place| {
-            assert_eq!(bits & Header::mask(place), 0, "place {place}");
-            bits | Header::mask(place)
+    fn bits_do_not_overlap<L: Layout>() {
+        let all = (0..Header::<L>::PLACES).fold(Header::<L>::INIT | Header::<L>::FROZEN, |bits, place| {
+            assert_eq!(bits & Header::<L>::mask(place), 0, "place {place}");
+            bits | Header::<L>::mask(place)
         });
-        assert_eq!(all, VERSION - 1, "no bit is left over");
+        assert_eq!(all, Header::<L>::VERSION - 1, "no bit is left over");
     }
 
-    #[test]
-    fn tags_are_found_and_nothing_but_valid_lanes() {
+    fn tags_are_found_and_nothing_but_valid_lanes<L: Layout>() {
         for tag in 0..0x80 {
-            let tag = Header::tag(tag);
+            let tag = Header::<L>::tag(tag);
             assert!((LEAST_TAG..0x80).contains(&tag));
             for other in 0..0x80 {
-                for place in 0..LANES {
-                    let mut header = Header::EMPTY;
-                    for lane in 0..LANES {
+                for place in 0..L::LANES {
+                    let mut header = Header::<L>::EMPTY;
+                    for lane in 0..L::LANES {
                         header = header.with(lane, other);
                     }
                     header = header.with(place, tag);
                     let mut found = header.matches(tag);
                     let mut seen = false;
                     while found != 0 {
-                        let lane = Header::lane(found);
+                        let lane = Header::<L>::lane(found);
                         assert!(header.is_valid(lane), "{header:?} {tag} {lane}");
                         seen |= lane == place;
                         found &= found - 1;
@@ -227,23 +284,48 @@ mod tests {
     }
 
     #[test]
+    fn fields() {
+        bits_do_not_overlap::<Six>();
+        bits_do_not_overlap::<Three>();
+    }
+
+    #[test]
+    fn tags() {
+        tags_are_found_and_nothing_but_valid_lanes::<Six>();
+        tags_are_found_and_nothing_but_valid_lanes::<Three>();
+    }
+
+    #[test]
     fn a_wrapping_version_revokes_the_other_claims() {
-        let mut header = Header::EMPTY.claimed(3).claimed(8);
+        let mut header = Header::<Six>::EMPTY.claimed(3).claimed(8);
         for version in 1..=64_u64 {
             let place = header.free().unwrap();
             header = header.claimed(place).committed(place, 5);
-            assert_eq!(header.0 / VERSION, version % 64);
+            assert_eq!(header.0 / Header::<Six>::VERSION, version % 64);
             let claim = if version < 64 { Place::Trying } else { Place::Dead };
             assert_eq!((header.place(3), header.place(8)), (claim, claim));
             assert!(header.is_live() && header.is_valid(place));
-            header = Header(header.0 & !Header::mask(place));
+            header = header.freed(place);
         }
     }
 
     #[test]
+    fn versions_that_come_once_end() {
+        let end = u64::MAX - (Header::<Three>::VERSION - 1);
+        let header = Header::<Three>::EMPTY.claimed(0);
+        let last = Header::<Three>::new(header.0 | (end - Header::<Three>::VERSION));
+        let committed = last.committed_once(0, 5, None).unwrap();
+        assert!(!last.is_same(committed, 1) && committed.is_valid(0) && committed.is_live());
+        assert!(committed.is_same(committed.claimed(2), 0) && !committed.is_same(committed.freed(0), 0));
+        let next = committed.claimed(1);
+        assert_eq!(next.committed_once(1, 5, Some(0)), None);
+        assert_eq!(next.freed(1), committed);
+    }
+
+    #[test]
     fn extras_are_seen_when_they_are_valid() {
-        for place in LANES..PLACES {
-            let header = Header::EMPTY.claimed(place);
+        for place in Six::LANES..Header::<Six>::PLACES {
+            let header = Header::<Six>::EMPTY.claimed(place);
             assert!(!header.has_extras());
             assert!(!header.with(place, DEAD).has_extras());
             assert!(header.committed(place, 9).has_extras());

@@ -33,10 +33,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 
-use super::bucket::Bucket;
-use super::entry::Entry;
+use super::block::Listed;
+use super::bucket::{Bucket, Slot};
 use super::table::{self, CHUNK, Table};
-use super::{Raw, Shared};
+use super::{Hashed, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
 
@@ -51,29 +51,31 @@ const fn growth(bits: u32) -> u32 {
 }
 
 /// The list of entries that a helper works with; kept from unit to unit for its memory.
-pub(super) struct Lists<K, V> {
-    all: Shared<K, V>,
-    one: Shared<K, V>,
+pub(super) struct Lists<I> {
+    all: Vec<Listed<I>>,
+    one: Vec<Listed<I>>,
 }
 
-impl<K, V> Lists<K, V> {
+impl<I> Lists<I> {
     pub(super) fn new() -> Self {
         Self { all: Vec::new(), one: Vec::new() }
     }
 }
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<M: Hashed, R: Reclaim> Raw<M, R> {
     /// Starts a migration if a table is crowded, is the root, and none is under way.
     #[cold]
-    pub(super) fn crowded(&self, table: &Table<K, V>) {
+    pub(super) fn crowded(&self, table: &Table<M::Slot>) {
         // Acquire: as everywhere. The sum is not taken while a migration is under way.
-        if table.next.load(Ordering::Acquire).is_null() && self.len() >= table::capacity(table.bits()) {
+        if table.next.load(Ordering::Acquire).is_null()
+            && self.len() >= table::capacity::<M::Slot>(table.bits())
+        {
             self.start(table, table.bits() + growth(table.bits()));
         }
     }
 
     /// Starts the migration of the root to a table of about 2^bits buckets; none is started if there is one, or no memory.
-    pub(super) fn start(&self, table: &Table<K, V>, bits: u32) {
+    pub(super) fn start(&self, table: &Table<M::Slot>, bits: u32) {
         // Acquire: as in `root`. If it is another, `table` is not in use yet, or no more.
         if !ptr::eq(self.root.load(Ordering::Acquire), table) || !table.next.load(Ordering::Acquire).is_null()
         {
@@ -89,23 +91,20 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         }
     }
 
-    /// The table that this one is moved to.
-    #[inline]
-    pub(super) fn next<'g>(&'g self, table: &'g Table<K, V>) -> Option<&'g Table<K, V>> {
-        // Acquire: pairs with the Release in `start`, for its buckets.
-        // SAFETY: a table that is reached under a guard is not freed before that ends, and it has its next table's life:
-        // that is retired after it, or with the map.
-        unsafe { table.next.load(Ordering::Acquire).as_ref() }
-    }
-
     /// Moves what a hash's child needs.
     #[cold]
-    pub(super) fn move_unit_of(&self, table: &Table<K, V>, next: &Table<K, V>, hash: u64) {
+    pub(super) fn move_unit_of(&self, table: &Table<M::Slot>, next: &Table<M::Slot>, hash: u64) {
         let unit = if table.bits() < next.bits() { table.index(hash) } else { next.index(hash) };
-        Self::move_unit(table, next, unit, &mut Lists::new());
+        self.move_unit(table, next, unit, &mut Lists::new());
     }
 
-    fn move_unit(table: &Table<K, V>, next: &Table<K, V>, unit: usize, lists: &mut Lists<K, V>) {
+    fn move_unit(
+        &self,
+        table: &Table<M::Slot>,
+        next: &Table<M::Slot>,
+        unit: usize,
+        lists: &mut Lists<M::Item>,
+    ) {
         let sources = 1 << table.bits().saturating_sub(next.bits());
         let children = 1 << next.bits().saturating_sub(table.bits());
         let children = unit * children..(unit + 1) * children;
@@ -119,27 +118,24 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 // SAFETY: reached from a bucket, under the caller's guard.
                 lists.all.extend(unsafe { block.as_ref() }.entries());
             } else {
-                source.freeze_lines();
-                lists.all.extend(source.entries(header));
+                M::Slot::freeze_lines(source);
+                M::Slot::read(source, header, |entry| self.kind.hash(entry), &mut lists.all);
             }
         }
         if children.len() == 1 {
-            next.at(children.start).fill(&lists.all);
+            M::Slot::fill(next.at(children.start), &lists.all);
             return;
         }
         for child in children {
             lists.one.clear();
-            // SAFETY: reached from a bucket, under the caller's guard.
-            let is_in =
-                |entry: &&NonNull<Entry<K, V>>| next.index(unsafe { Entry::at(**entry) }.hash) == child;
-            lists.one.extend(lists.all.iter().filter(is_in));
-            next.at(child).fill(&lists.one);
+            lists.one.extend(lists.all.iter().filter(|(hash, _)| next.index(*hash) == child));
+            M::Slot::fill(next.at(child), &lists.one);
         }
     }
 
     /// Does a part of the migration that is under way, if one is; true if there may be more to do.
     #[inline]
-    pub(super) fn help(&self, table: &Table<K, V>, guard: &R::Guard) -> bool {
+    pub(super) fn help(&self, table: &Table<M::Slot>, guard: &R::Guard) -> bool {
         match self.next(table) {
             None => false,
             Some(next) => self.help_with(table, next, guard),
@@ -147,7 +143,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     #[cold]
-    fn help_with(&self, table: &Table<K, V>, next: &Table<K, V>, guard: &R::Guard) -> bool {
+    fn help_with(&self, table: &Table<M::Slot>, next: &Table<M::Slot>, guard: &R::Guard) -> bool {
         let chunks = next.done.len();
         // Relaxed, all about the cursor: what it gives out may be done twice, or by nobody yet.
         if next.cursor.load(Ordering::Relaxed) < chunks {
@@ -161,13 +157,13 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         self.move_frontier(table, next, STRIDE, true, guard)
     }
 
-    fn move_chunk(&self, table: &Table<K, V>, next: &Table<K, V>, chunk: usize, guard: &R::Guard) {
+    fn move_chunk(&self, table: &Table<M::Slot>, next: &Table<M::Slot>, chunk: usize, guard: &R::Guard) {
         let units = table.len().min(next.len());
         let sources = table.len() / units;
         let units = chunk * CHUNK..units.min((chunk + 1) * CHUNK);
         let mut lists = Lists::new();
         for unit in units.clone() {
-            Self::move_unit(table, next, unit, &mut lists);
+            self.move_unit(table, next, unit, &mut lists);
         }
         // Release: who sees it done sees its children open. Acquire: nothing of what follows comes before that.
         if next.done[chunk].swap(1, Ordering::AcqRel) == 0 {
@@ -182,8 +178,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// there is more to do.
     fn move_frontier(
         &self,
-        table: &Table<K, V>,
-        next: &Table<K, V>,
+        table: &Table<M::Slot>,
+        next: &Table<M::Slot>,
         stride: usize,
         insist: bool,
         guard: &R::Guard,
@@ -218,7 +214,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// Completes the migration that is under way, if one is.
-    pub(super) fn finish(&self, table: &Table<K, V>, guard: &R::Guard) {
+    pub(super) fn finish(&self, table: &Table<M::Slot>, guard: &R::Guard) {
         while self.help(table, guard) {}
     }
 }

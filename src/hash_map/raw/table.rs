@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
-use super::bucket::Bucket;
-use super::header::{Header, LANES};
+use super::bucket::{Bucket, Slot};
+use super::header::Header;
 use crate::reclaim::Retired;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
@@ -16,25 +16,25 @@ pub(super) const CHUNK: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 
 const MOST_BITS: u32 = if usize::BITS == 64 { 40 } else { 24 };
 
 /// Freed without a look at them: see [`Table::free_extras`].
-type Buckets<K, V> = Box<[ManuallyDrop<Bucket<K, V>>]>;
+type Buckets<T> = Box<[ManuallyDrop<Bucket<T>>]>;
 
-pub(super) struct Table<K, V> {
+pub(in crate::hash_map) struct Table<T: Slot> {
     /// Of a hash, the bits above these are the bucket's number.
     shift: u32,
-    buckets: Buckets<K, V>,
+    buckets: Buckets<T>,
     /// The table that this one is being moved to.
-    pub(super) next: AtomicPtr<Table<K, V>>,
+    pub(super) next: AtomicPtr<Table<T>>,
     /// The first chunk that no helper has taken.
     pub(super) cursor: AtomicUsize,
     /// All chunks before this one are done.
     pub(super) frontier: AtomicUsize,
     /// Which chunks are done; made with `next`, whose size says how many there are.
     pub(super) done: Box<[AtomicU8]>,
-    /// Blocks that would fit into lines again.
+    /// Blocks that would fit into lines again, or changes of such.
     pub(super) thin: AtomicUsize,
 }
 
-impl<K, V> Table<K, V> {
+impl<T: Slot> Table<T> {
     /// A table of 2^bits buckets, or `None` if there is no memory for it. `from` is the size of the table it will be filled from,
     /// if it is: then its buckets are not in use yet.
     pub(super) fn new(bits: u32, from: Option<usize>) -> Option<Box<Self>> {
@@ -76,13 +76,13 @@ impl<K, V> Table<K, V> {
     }
 
     #[inline(always)]
-    pub(super) fn bucket(&self, hash: u64) -> &Bucket<K, V> {
+    pub(super) fn bucket(&self, hash: u64) -> &Bucket<T> {
         // SAFETY: there are 2^bits buckets, and the index has so many bits.
         unsafe { self.buckets.get_unchecked(self.index(hash)) }
     }
 
     #[inline]
-    pub(super) fn at(&self, index: usize) -> &Bucket<K, V> {
+    pub(super) fn at(&self, index: usize) -> &Bucket<T> {
         &self.buckets[index]
     }
 
@@ -107,41 +107,33 @@ impl<K, V> Table<K, V> {
     /// The table as garbage, and nothing else: its second lines and blocks were retired as its chunks were done, its entries
     /// live on. So it is freed without a look at its buckets.
     pub(super) fn retired(table: NonNull<Self>) -> Retired {
-        unsafe fn free<K, V>(table: NonNull<u8>) {
+        unsafe fn free<T: Slot>(table: NonNull<u8>) {
             // SAFETY: from `Box::into_raw`, and retired once.
-            drop(unsafe { Box::from_raw(table.cast::<Table<K, V>>().as_ptr()) });
+            drop(unsafe { Box::from_raw(table.cast::<Table<T>>().as_ptr()) });
         }
         // SAFETY: the caller unlinked it under a guard.
         let bytes = unsafe { table.as_ref() }.bytes();
-        Retired { object: table.cast(), reclaim: free::<K, V>, bytes }
+        Retired { object: table.cast(), reclaim: free::<T>, bytes }
     }
 }
 
-/// Entries a bucket, on average, from which on a table grows.
-///
-/// A line holds six; with 4 on average every ninth bucket needs its second line, and a bucket is used up by chance once in
-/// some ten thousand.
-const fn load(buckets: usize) -> usize {
-    if LANES < 6 { buckets * LANES } else { buckets * 4 }
-}
-
 /// How many entries a table of 2^bits buckets takes before it grows.
-pub(super) fn capacity(bits: u32) -> usize {
-    load(1 << bits)
+pub(super) fn capacity<T: Slot>(bits: u32) -> usize {
+    T::LOAD << bits
 }
 
 /// The least table that takes so many entries; the largest, if none does.
-pub(super) fn bits_for(entries: usize) -> u32 {
-    (0..MOST_BITS).find(|&bits| capacity(bits) >= entries).unwrap_or(MOST_BITS)
+pub(super) fn bits_for<T: Slot>(entries: usize) -> u32 {
+    (0..MOST_BITS).find(|&bits| capacity::<T>(bits) >= entries).unwrap_or(MOST_BITS)
 }
 
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
-fn buckets<K, V>(len: usize, header: Header) -> Option<Buckets<K, V>> {
+fn buckets<T: Slot>(len: usize, header: Header<T::Layout>) -> Option<Buckets<T>> {
     use core::alloc::Layout;
 
-    let layout = Layout::array::<Bucket<K, V>>(len).ok()?;
+    let layout = Layout::array::<Bucket<T>>(len).ok()?;
     // SAFETY: a bucket is a cache line, and there is at least one.
-    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<ManuallyDrop<Bucket<K, V>>>();
+    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<ManuallyDrop<Bucket<T>>>();
     if buckets.is_null() {
         return None;
     }
@@ -158,6 +150,6 @@ fn buckets<K, V>(len: usize, header: Header) -> Option<Buckets<K, V>> {
 }
 
 #[cfg(any(latchfree_loom, latchfree_stall))]
-fn buckets<K, V>(len: usize, header: Header) -> Option<Buckets<K, V>> {
+fn buckets<T: Slot>(len: usize, header: Header<T::Layout>) -> Option<Buckets<T>> {
     Some((0..len).map(|_| ManuallyDrop::new(Bucket::new(header))).collect())
 }

@@ -1,154 +1,88 @@
 //! Walks over all entries, which neither force nor await a migration.
 //!
-//! A walk goes over the buckets of the table that was the root when it began. All entries whose hashes begin with a bucket's
-//! number are gathered before the next: in the bucket, or wherever they were moved, down to buckets that hold them now. As each
+//! A walk goes over the prefixes of hashes that were the buckets of the root when it began. All entries whose hashes begin with
+//! one are gathered before the next: in the bucket, or wherever they were moved, down to buckets that hold them now. As each
 //! such prefix is visited once, a key that is in the map throughout is yielded once; one that is removed and inserted
 //! again while its bucket is read may be seen in two places of it.
 
 use alloc::vec::Vec;
-use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
 
-use super::bucket::object;
-use super::entry::Entry;
+use super::block::Listed;
+use super::bucket::Slot;
 use super::table::Table;
-use super::{Raw, Shared};
+use super::tagged::object;
+use super::{Hashed, Kind, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
 
-/// A walk that lends entries.
-pub(in crate::hash_map) struct Lent<'g, K, V> {
-    walk: Walk<K, V>,
-    /// The map's and the guard's borrow.
-    _lent: PhantomData<&'g (K, V)>,
+/// Where a walk over a map is that nothing protects between two steps: at a prefix, for which each step looks anew. So it holds
+/// no guard, and yields copies.
+pub(in crate::hash_map) struct Cursor<I> {
+    bits: u32,
+    /// The next prefix, and the end.
+    prefix: u64,
+    end: u64,
+    /// What was gathered and not yielded yet.
+    gathered: Vec<Listed<I>>,
 }
 
-// SAFETY: it lends entries, as a shared reference to the map does. The guard that protects them stays where it is: it is
-// borrowed for `'g`.
-unsafe impl<K: Sync, V: Sync> Send for Lent<'_, K, V> {}
-// SAFETY: a shared walk lends nothing.
-unsafe impl<K: Sync, V: Sync> Sync for Lent<'_, K, V> {}
-
-impl<'g, K, V> Lent<'g, K, V> {
-    pub(in crate::hash_map) fn new<R: Reclaim>(raw: &'g Raw<K, V, R>, guard: &'g R::Guard) -> Self {
-        Self { walk: Walk::over(raw.root(guard).map_or(ptr::null(), ptr::from_ref)), _lent: PhantomData }
+impl<I: Copy> Cursor<I> {
+    /// At the beginning of a map.
+    pub(in crate::hash_map) fn new<M: Kind<Item = I>, R: Reclaim>(map: &Raw<M, R>) -> Self {
+        let bits = map.root(&R::pin()).map(Table::bits);
+        Self {
+            bits: bits.unwrap_or(0),
+            prefix: 0,
+            end: bits.map_or(0, |bits| 1 << bits),
+            gathered: Vec::new(),
+        }
     }
 
     #[inline]
-    pub(in crate::hash_map) fn next(&mut self) -> Option<&'g Entry<K, V>> {
-        // SAFETY: the guard that the walk began under is borrowed for 'g, which protects the entry.
-        unsafe { self.walk.next().map(|entry| Entry::at(entry)) }
+    pub(in crate::hash_map) fn next<M: Hashed<Item = I>, R: Reclaim>(
+        &mut self,
+        map: &Raw<M, R>,
+    ) -> Option<I> {
+        loop {
+            if let Some((_, entry)) = self.gathered.pop() {
+                return Some(entry);
+            }
+            if self.prefix == self.end {
+                return None;
+            }
+            let guard = R::pin();
+            if let Some(table) = map.root(&guard) {
+                gather(&map.kind, table, self.prefix, self.bits, &mut self.gathered);
+            }
+            self.prefix += 1;
+        }
     }
 
-    /// Leaves a part of what is to come to another walk.
+    /// Leaves the second half of what is left to another one, if there is enough of it.
     #[cfg(all(feature = "rayon", not(any(latchfree_loom, latchfree_stall))))]
     pub(in crate::hash_map) fn split(&mut self) -> Option<Self> {
-        Some(Self { walk: self.walk.split()?, _lent: PhantomData })
-    }
-}
-
-/// A walk that moves entries out of a map that nobody shares.
-pub(in crate::hash_map) struct Owned<K, V, R: Reclaim> {
-    raw: Raw<K, V, R>,
-    walk: Walk<K, V>,
-}
-
-// SAFETY: it owns the keys and values.
-unsafe impl<K: Send, V: Send, R: Reclaim> Send for Owned<K, V, R> where R::Garbage: Send {}
-// SAFETY: a shared walk lends nothing.
-unsafe impl<K: Send, V: Send, R: Reclaim> Sync for Owned<K, V, R> where R::Garbage: Sync {}
-
-impl<K, V, R: Reclaim> Owned<K, V, R> {
-    pub(in crate::hash_map) fn new(mut raw: Raw<K, V, R>) -> Self {
-        Self { walk: raw.walk_mut(), raw }
-    }
-
-    pub(in crate::hash_map) fn next(&mut self) -> Option<(K, V)> {
-        // SAFETY: the map is not shared, and the walk, with which alone it is used, yields each entry once.
-        unsafe { self.walk.next().map(|entry| Entry::into_parts(entry)) }
-    }
-}
-
-impl<K, V, R: Reclaim> Drop for Owned<K, V, R> {
-    fn drop(&mut self) {
-        /// Goes on with the rest if a destructor panics; then the map is empty, for its own destructor.
-        struct Rest<'a, K, V, R: Reclaim>(&'a mut Owned<K, V, R>);
-        impl<K, V, R: Reclaim> Drop for Rest<'_, K, V, R> {
-            fn drop(&mut self) {
-                while self.0.next().is_some() {}
-                self.0.raw.free_tables();
-            }
-        }
-        let rest = Rest(self);
-        while rest.0.next().is_some() {}
-    }
-}
-
-/// Where a walk is, without the borrow that keeps it valid.
-pub(super) struct Walk<K, V> {
-    table: *const Table<K, V>,
-    /// The next bucket, and the end.
-    bucket: usize,
-    end: usize,
-    /// What was gathered and not yielded yet.
-    gathered: Shared<K, V>,
-}
-
-impl<K, V, R: Reclaim> Raw<K, V, R> {
-    /// A walk over all entries, valid until anything else is done with the map.
-    pub(super) fn walk_mut(&mut self) -> Walk<K, V> {
-        // Relaxed: nobody shares the map.
-        Walk::over(self.root.load(Ordering::Relaxed))
-    }
-}
-
-impl<K, V> Walk<K, V> {
-    fn over(table: *const Table<K, V>) -> Self {
-        // SAFETY: the caller has it under a guard, or owns the map.
-        let end = unsafe { table.as_ref() }.map_or(0, Table::len);
-        Self { table, bucket: 0, end, gathered: Vec::new() }
-    }
-
-    /// Leaves the second half of what is left to another walk, if there is enough of it.
-    #[cfg(all(feature = "rayon", not(any(latchfree_loom, latchfree_stall))))]
-    fn split(&mut self) -> Option<Self> {
-        let middle = self.bucket + (self.end - self.bucket) / 2;
-        if self.end - self.bucket < 16 {
+        let middle = self.prefix + (self.end - self.prefix) / 2;
+        if self.end - self.prefix < 16 {
             return None;
         }
-        let rest = Self { table: self.table, bucket: middle, end: self.end, gathered: Vec::new() };
+        let rest = Self { bits: self.bits, prefix: middle, end: self.end, gathered: Vec::new() };
         self.end = middle;
         Some(rest)
     }
-
-    /// The next entry.
-    ///
-    /// # Safety
-    ///
-    /// The guard that the walk began under still stands, or the map is unshared and was not changed since.
-    #[inline]
-    pub(super) unsafe fn next(&mut self) -> Option<NonNull<Entry<K, V>>> {
-        loop {
-            if let Some(entry) = self.gathered.pop() {
-                return Some(entry);
-            }
-            if self.bucket == self.end {
-                return None;
-            }
-            // SAFETY: the caller's promise; the table is not null, for it has buckets.
-            let table = unsafe { &*self.table };
-            gather(table, self.bucket as u64, table.bits(), &mut self.gathered);
-            self.bucket += 1;
-        }
-    }
 }
 
-/// Gathers the entries whose hashes begin with a prefix of so many bits; `table` has at least one bucket for them.
-fn gather<K, V>(table: &Table<K, V>, prefix: u64, bits: u32, out: &mut Shared<K, V>) {
+/// Gathers the entries whose hashes begin with a prefix of so many bits; their hashes are in the list only if `table` has fewer.
+pub(super) fn gather<M: Hashed>(
+    kind: &M,
+    table: &Table<M::Slot>,
+    prefix: u64,
+    bits: u32,
+    out: &mut Vec<Listed<M::Item>>,
+) {
     if bits < table.bits() {
         // A deeper table, whose buckets are moved one by one.
-        gather(table, prefix << 1, bits + 1, out);
-        gather(table, prefix << 1 | 1, bits + 1, out);
+        gather(kind, table, prefix << 1, bits + 1, out);
+        gather(kind, table, prefix << 1 | 1, bits + 1, out);
         return;
     }
     let hash = if bits == 0 { 0 } else { prefix << (64 - bits) };
@@ -160,27 +94,28 @@ fn gather<K, V>(table: &Table<K, V>, prefix: u64, bits: u32, out: &mut Shared<K,
         // SAFETY: the table is valid by the walk's promise, and its next one with it.
         if let Some(next) = unsafe { table.next.load(Ordering::Acquire).as_ref() } {
             if next.bits() > bits {
-                gather(table, prefix << 1, bits + 1, out);
-                gather(table, prefix << 1 | 1, bits + 1, out);
+                gather(kind, table, prefix << 1, bits + 1, out);
+                gather(kind, table, prefix << 1 | 1, bits + 1, out);
                 return;
             }
             if !next.bucket(hash).header().is_uninit() {
-                gather(next, prefix, bits, out);
+                gather(kind, next, prefix, bits, out);
                 return;
             }
         }
     }
+    // The bucket may serve other prefixes as well; else the hashes are not asked for.
+    let shared = bits > table.bits();
     match object(bucket.block()) {
         // SAFETY: as for the table.
         Some(block) if !header.is_live() => out.extend(unsafe { block.as_ref() }.entries()),
-        _ => out.extend(bucket.entries(header)),
+        _ if shared => M::Slot::read(bucket, header, |entry| kind.hash(entry), out),
+        _ => M::Slot::read(bucket, header, |_| 0, out),
     }
-    if bits > table.bits() {
-        // The bucket serves other prefixes as well.
+    if shared {
         let mut index = begin;
         while index < out.len() {
-            // SAFETY: gathered under the walk's guard.
-            if unsafe { Entry::at(out[index]) }.hash >> (64 - bits) == prefix {
+            if out[index].0 >> (64 - bits) == prefix {
                 index += 1;
             } else {
                 out.swap_remove(index);

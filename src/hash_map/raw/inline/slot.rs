@@ -1,0 +1,236 @@
+//! Slots of two words, a key and its value: how a reader gets a pair that belongs together, and the steps by which entries come
+//! and go. No word says anything by itself: all of it is said by the header.
+//!
+//! ```text
+//!   update of a key in place 0:  claim place 1   | write key, value there | one exchange: 1 valid, 0 free, next version
+//!   header                       [a . .] -> [a trying .]                  -> [. a .]
+//! ```
+//!
+//! **Invariants**, beside those of [`bucket`](super::super::bucket)
+//!
+//! 1. The words of a place are written by the operation that claimed it, between claim and commit, and by nobody else; in
+//!    a bucket of a new table, by the one helper that made it `FILLING`. A place that is valid is not written.
+//! 2. Each commit has a version of its own: a version is never used twice in a line. The last one is not used either; a line
+//!    that came to it is frozen and becomes a block.
+//! 3. So a place and the version of a header in which it is valid name one pair of words. A reader that loads the header, the
+//!    words (each with Acquire) and the header again, and finds the same version and the place's same tag, has that pair:
+//!    - Not older words: the first load of the header reads the pair's commit or a later exchange of its release sequence, so
+//!      the words' stores happen before.
+//!    - Not newer ones: their store is a Release after the claim of a later time of the place, so that a reader which
+//!      reads them has the claim happen before its second look at the header; there the place would be claimed, free,
+//!      or valid again, which takes a commit, and that another version.
+//!
+//!    Hence words become a key and a value after that second look only.
+//! 4. What is found takes effect at the first load of the header: there the pair was valid. So does a miss: at that load none of
+//!    the valid places had the key, for each that has the tag was read and validated. A look is repeated only if something was
+//!    committed or removed in the bucket meanwhile, which is another operation's progress.
+//! 5. All changes of lines are exchanges of the header that expect exactly the header that was looked at, so that a removal or
+//!    an update that lost its entry to another, to a freeze or to a block fails. A frozen header fixes all that the lines hold.
+//! 6. A place that is freed by an update or a removal was valid, and a place that is given back was the giver's. Nobody frees for
+//!    another, so a stopped thread keeps the place that it claimed for as long as the line is in use, and no other.
+//!
+//! **Filling.** A word has no value that says *never written*, so helpers cannot write the same place side by side as boxed
+//! entries allow: a late one would write over what the place holds by then. Instead one helper makes the bucket `FILLING` (once in
+//! its life), writes, and opens it. Another helper gives it a bounded time. Then it takes over: it makes the bucket `BLOCKING`, after
+//! which the first helper cannot open it any more and what it writes is never read, and puts the entries behind the link as a
+//! block, which any number of helpers can do.
+
+use alloc::vec::Vec;
+
+use super::super::block::Listed;
+use super::super::bucket::{Bucket, Extra, Slot};
+use super::super::header::{Header as Word, Layout, Three};
+use crate::sync::{AtomicU64, Ordering, recheck, spin_loop};
+
+/// A key and its value.
+pub(in crate::hash_map) struct Pair {
+    key: AtomicU64,
+    value: AtomicU64,
+}
+
+/// A key's bits and its value's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::hash_map) struct Words {
+    pub(super) key: u64,
+    pub(super) value: u64,
+}
+
+pub(super) type Header = Word<Three>;
+const LANES: usize = Three::LANES;
+
+/// How often a helper looks whether another one that fills a bucket has opened it: some time longer than that takes if it runs.
+const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
+
+/// Something was committed or removed between two looks at the header.
+pub(super) struct Changed;
+
+impl Pair {
+    /// The words; they mean something only if the header says so afterwards.
+    #[inline(always)]
+    fn load(&self) -> Words {
+        // Acquire, both: pair with the Release of `store`, and keep the second look at the header behind them (invariant 3).
+        Words { key: self.key.load(Ordering::Acquire), value: self.value.load(Ordering::Acquire) }
+    }
+
+    #[inline(always)]
+    fn store(&self, words: Words) {
+        // Release, both: who reads them sees the claim before (invariant 3).
+        self.key.store(words.key, Ordering::Release);
+        self.value.store(words.value, Ordering::Release);
+    }
+}
+
+impl Bucket<Pair> {
+    /// The place and the words of the first entry with a tag's hash for which `is` has an answer, and the answer.
+    #[inline(always)]
+    pub(super) fn find<T>(
+        &self,
+        header: Header,
+        hash: u64,
+        is: &mut impl FnMut(Words) -> Option<T>,
+    ) -> Result<Option<(usize, T)>, Changed> {
+        let mut matches = header.matches(Header::tag(hash));
+        while matches != 0 {
+            let place = Header::lane(matches);
+            matches &= matches - 1;
+            // SAFETY: a lane's number.
+            let slot = unsafe { self.slots.as_ref().get_unchecked(place) };
+            if let Some(found) = is(self.check(header, place, slot)?) {
+                return Ok(Some((place, found)));
+            }
+        }
+        if header.has_extras() { self.find_extra(header, is) } else { Ok(None) }
+    }
+
+    #[cold]
+    fn find_extra<T>(
+        &self,
+        header: Header,
+        is: &mut impl FnMut(Words) -> Option<T>,
+    ) -> Result<Option<(usize, T)>, Changed> {
+        for place in (LANES..Header::PLACES).filter(|&place| header.is_valid(place)) {
+            if let Some(found) = is(self.check(header, place, self.slot(place))?) {
+                return Ok(Some((place, found)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The words of a place that is valid in `header`, as they were then.
+    #[inline(always)]
+    fn check(&self, header: Header, place: usize, slot: &Pair) -> Result<Words, Changed> {
+        let words = slot.load();
+        // Relaxed: the words' Acquire comes before it, and only this word's order counts.
+        let now = Header::new(self.header.load(Ordering::Relaxed));
+        if recheck(header.is_same(now, place)) { Ok(words) } else { Err(Changed) }
+    }
+
+    /// Writes a claimed place, which is the caller's.
+    #[inline(always)]
+    pub(super) fn write(&self, place: usize, words: Words) {
+        self.slot(place).store(words);
+    }
+
+    /// Commits a claimed place under the header in which the key was found in another place, which is freed, or absent.
+    ///
+    /// False if the header is another by now; none if the line has no version left.
+    #[inline(always)]
+    pub(super) fn commit(&self, header: Header, place: usize, hash: u64, old: Option<usize>) -> Option<bool> {
+        let new = header.committed_once(place, Header::tag(hash), old)?;
+        // Release: publishes the words. Acquire: we come after all earlier commits. Losing means that the header changed: a
+        // commit, perhaps of the same key, a removal, a claim, a freeze. The linearization point of insertions and updates.
+        Some(self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+    }
+
+    /// Removes what was found in a place.
+    pub(super) fn remove(&self, header: Header, place: usize) -> bool {
+        let new = header.freed(place);
+        // Release: who claims the place comes after us. Acquire: we come after the entry's commit. Losing: as in `commit`. The
+        // linearization point of removals.
+        self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Puts the words of all places that are valid in `header` into `out`.
+    fn snapshot(
+        &self,
+        header: Header,
+        hash: &impl Fn(Words) -> u64,
+        out: &mut Vec<Listed<Words>>,
+    ) -> Result<(), Changed> {
+        for place in (0..Header::PLACES).filter(|&place| header.is_valid(place)) {
+            let words = self.check(header, place, self.slot(place))?;
+            out.push((hash(words), words));
+        }
+        Ok(())
+    }
+}
+
+impl Slot for Pair {
+    type Item = Words;
+    type Layout = Three;
+    type Lanes = [Self; LANES];
+    /// A line holds three; with 2 on average every seventh bucket needs its second line, and a bucket is used up by chance once
+    /// in some twenty thousand.
+    const LOAD: usize = 2;
+
+    fn never() -> Self {
+        Self { key: AtomicU64::new(0), value: AtomicU64::new(0) }
+    }
+
+    fn lanes() -> Self::Lanes {
+        core::array::from_fn(|_| Self::never())
+    }
+
+    fn freeze_lines(bucket: &Bucket<Self>) {
+        bucket.freeze_header();
+    }
+
+    /// All as they were at one moment.
+    fn read(
+        bucket: &Bucket<Self>,
+        mut header: Header,
+        hash: impl Fn(Words) -> u64,
+        out: &mut Vec<Listed<Words>>,
+    ) {
+        let begin = out.len();
+        while bucket.snapshot(header, &hash, out).is_err() {
+            out.truncate(begin);
+            header = bucket.header();
+        }
+    }
+
+    fn fill(bucket: &Bucket<Self>, entries: &[Listed<Words>]) {
+        // One place stays free: without it there could be no update.
+        if entries.len() < Header::PLACES {
+            if bucket.take(Header::UNINIT, Header::FILLING) {
+                let mut header = Header::EMPTY;
+                if entries.len() > LANES {
+                    let extra = Extra::<Self>::new();
+                    for (slot, (_, words)) in extra.slots.iter().zip(&entries[LANES..]) {
+                        slot.store(*words);
+                    }
+                    bucket.link(extra);
+                }
+                for (place, (hash, words)) in entries.iter().enumerate() {
+                    if let Some(slot) = bucket.slots.get(place) {
+                        slot.store(*words);
+                    }
+                    header = header.filled(place, Header::tag(*hash));
+                }
+                bucket.open(Header::FILLING, header);
+            }
+            for _ in 0..PATIENCE {
+                if !bucket.header().is_uninit() {
+                    return;
+                }
+                spin_loop();
+            }
+        }
+        bucket.take(Header::UNINIT, Header::BLOCKING);
+        bucket.take(Header::FILLING, Header::BLOCKING);
+        if bucket.header() == Header::BLOCKING {
+            bucket.fill_block(entries);
+            bucket.open(Header::BLOCKING, Header::BLOCK);
+        }
+    }
+}
