@@ -42,13 +42,17 @@ fn live() -> usize {
 
 fn churn(threads: u64, work: impl Fn(&mut Rng) + Sync) {
     std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let work = &work;
-            scope.spawn(move || {
-                let mut rng = Rng(thread + 1);
-                (0..4000).for_each(|_| work(&mut rng));
-            });
-        }
+        let work = &work;
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut rng = Rng(thread + 1);
+                    (0..4000).for_each(|_| work(&mut rng));
+                })
+            })
+            .collect();
+        // A scope does not wait until its threads have ended, and freed what is theirs.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
