@@ -2,8 +2,9 @@
 //! that every second commit revokes the claims of others; a table of n buckets grows when it holds 2n entries.
 
 mod common;
+#[path = "../../tests/common/tens.rs"]
+mod tens;
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use latchfree_loom::HashMap;
@@ -14,31 +15,7 @@ use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
 use self::common::{Item, explore};
-
-/// The hash of a key is its tens, so that keys may share one; those of 1, 3 and 4 begin with a one bit or a zero, as below.
-#[derive(Clone, Copy, Default)]
-struct Tens;
-
-struct Ten(u64);
-
-impl Hasher for Ten {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64")
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n / 10;
-    }
-}
-
-impl BuildHasher for Tens {
-    type Hasher = Ten;
-    fn build_hasher(&self) -> Ten {
-        Ten(0)
-    }
-}
+use self::tens::Tens;
 
 /// Equal hashes.
 const A: u64 = 10;

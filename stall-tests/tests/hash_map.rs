@@ -2,14 +2,16 @@
 
 #[path = "common/freeze.rs"]
 mod freeze;
+#[path = "../../tests/common/tens.rs"]
+mod tens;
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use freeze::{Case, Job, never_stops_others};
 use latchfree_stall::HashMap;
 use latchfree_stall::hash_map::Operation;
+use tens::Tens;
 
 /// Values that are made and not dropped. Outside of what is scheduled.
 type Live = Arc<AtomicIsize>;
@@ -19,31 +21,6 @@ struct Item(u64, Live);
 impl Drop for Item {
     fn drop(&mut self) {
         self.1.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The hash of a key is its tens.
-#[derive(Clone, Copy, Default)]
-struct Tens;
-
-struct Ten(u64);
-
-impl Hasher for Ten {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64")
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n / 10;
-    }
-}
-
-impl BuildHasher for Tens {
-    type Hasher = Ten;
-    fn build_hasher(&self) -> Ten {
-        Ten(0)
     }
 }
 

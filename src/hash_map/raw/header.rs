@@ -62,7 +62,7 @@ pub(in crate::hash_map) struct Three;
 
 impl Layout for Three {
     const LANES: usize = 3;
-    // Two commits, the third would be the last.
+    // Three commits; there is no fourth.
     const MODEL_VERSION: u32 = 2;
 }
 
