@@ -91,3 +91,54 @@ impl<K: Key> Handle<K> for OursHandle<'_, K> {
         self.0.remove(key).is_some()
     }
 }
+
+/// Entries in the table itself, for words only; pins in every operation.
+pub struct Copied(latchfree::CopyMap<u64, u64, Hasher>);
+
+impl Map<u64> for Copied {
+    type Handle<'a> = &'a Self;
+
+    fn new(capacity: usize) -> Self {
+        Copied(latchfree::CopyMap::with_capacity_and_hasher(capacity, Hasher::default()))
+    }
+
+    fn handle(&self) -> &Self {
+        self
+    }
+}
+
+impl Handle<u64> for &Copied {
+    #[inline(always)]
+    fn get(&mut self, key: &u64) -> Option<u64> {
+        self.0.get(key)
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, key: u64, value: u64) {
+        self.0.insert(key, value);
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: &u64) -> bool {
+        self.0.remove(key).is_some()
+    }
+}
+
+impl HashHandle<u64> for &Copied {
+    #[inline(always)]
+    fn add(&mut self, key: &u64, by: u64) {
+        // Present, as the trait says.
+        let _ = self.0.fetch_update(key, |value| Some(value + by));
+    }
+
+    fn visit(&mut self, each: impl FnMut(u64)) {
+        self.0.values().for_each(each);
+    }
+
+    #[inline(always)]
+    fn get_many(&mut self, keys: &[u64]) -> u64 {
+        let mut sum = 0;
+        self.0.get_many_with(keys, |_, value| sum += value.unwrap_or(0));
+        sum
+    }
+}

@@ -4,6 +4,7 @@ use super::data::{CellReport, RowReport};
 use super::targets::Target;
 
 const HASH: &str = "latchfree::HashMap";
+const COPY: &str = "latchfree::CopyMap";
 const ORDERED: &str = "latchfree::OrderedMap";
 
 /// The targets that the measured cells say something about, over words.
@@ -13,6 +14,9 @@ pub fn check(cells: &[CellReport]) -> Vec<Target> {
         let name = format!("{} {} {}", cell.kind, cell.workload, cell.label);
         if let Some(row) = cell.row(HASH) {
             hash_map(cell, row, &format!("{name}: HashMap"), &mut targets);
+        }
+        if let Some(row) = cell.row(COPY) {
+            copy_map(cell, row, &format!("{name}: CopyMap"), &mut targets);
         }
         if let Some(row) = cell.row(ORDERED) {
             ordered_map(cell, row, &name, &mut targets);
@@ -48,6 +52,25 @@ fn hash_map(cell: &CellReport, row: &RowReport, name: &str, targets: &mut Vec<Ta
             targets.extend(tails(cell, row, name));
         }
         ("memory", _, _) => targets.extend(cost(cell, row, "papaya", name, 1.0)),
+        _ => {}
+    }
+}
+
+fn copy_map(cell: &CellReport, row: &RowReport, name: &str, targets: &mut Vec<Target>) {
+    let is_walk = cell.workload.contains("walk");
+    match (cell.workload, points(cell.workload), cell.threads) {
+        ("memory", _, _) => targets.extend(cost(cell, row, "papaya", name, 1.0)),
+        ("grow" | "grow-10m", _, _) => {
+            targets.extend(best_peer(row, name, 1.0));
+            targets.extend(tails(cell, row, name));
+        }
+        (_, Some(_), 2..) => targets.extend(best_peer(row, name, 1.2)),
+        (workload, _, 1) if !is_walk => {
+            targets.extend(best_peer(row, name, 1.0));
+            if workload == "read-1m" {
+                targets.extend(cost(cell, row, "unshared HashMap", name, 1.4));
+            }
+        }
         _ => {}
     }
 }

@@ -12,7 +12,7 @@ use super::map::{self, GROWN, Points, Present, STRIDE, Threads, Workload, shelve
 use crate::adapters::hash::{
     Dash, Flurry, FlurryPinned, HashHandle, Locked, Papaya, PapayaPinned, SccIndex, SccIndexPinned, SccMap,
 };
-use crate::adapters::hash_ours::{Ours, OursPinned};
+use crate::adapters::hash_ours::{Copied, Ours, OursPinned};
 use crate::adapters::map::{Handle, Map, Unshared};
 use crate::keys::{Hasher, Key, Numbers, Spread, U64, generator};
 use crate::measure::{self, Clock, Done, Pass, Sample, clocked};
@@ -163,6 +163,13 @@ pub fn kind() -> Kind {
         about: "Hash maps from keys to words; all hash with foldhash's fast fixed hasher.",
         rows: vec![
             row!("latchfree::HashMap", Ours, "", Ours / OursPinned),
+            Row {
+                name: "latchfree::CopyMap",
+                role: Role::Ours,
+                note: "keys and values in the table; words only",
+                supports: |cell| cell.value == U64,
+                run: |cell, pass| run::<Copied, Copied, u64>(cell, pass),
+            },
             row!("papaya", Peer, "", Papaya / PapayaPinned),
             row!("scc HashMap", Peer, "reads lock a bucket", SccMap),
             row!("scc HashIndex", Peer, "writes lock a bucket", SccIndex / SccIndexPinned),
