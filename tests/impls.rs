@@ -44,6 +44,16 @@ mod serde {
     }
 
     #[test]
+    fn maps_of_copies_come_and_go() {
+        use latchfree::CopyMap;
+        let map: CopyMap<u64, i8> = serde_json::from_str(r#"{"1": -1, "2": 2, "1": 3}"#).unwrap();
+        assert_eq!((map.len(), map.get(&1)), (2, Some(3)));
+        let text = serde_json::to_string(&map).unwrap();
+        assert_eq!(serde_json::from_str::<CopyMap<u64, i8>>(&text).unwrap(), map);
+        assert!(serde_json::from_str::<CopyMap<u8, u8>>(r#"{"1": 300}"#).is_err());
+    }
+
+    #[test]
     fn ordered_maps_and_sets_come_and_go() {
         let map: OrderedMap<String, u64> = serde_json::from_str(r#"{"b": 2, "a": 1, "b": 3}"#).unwrap();
         assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"a":1,"b":3}"#);
@@ -56,6 +66,14 @@ mod serde {
 #[cfg(feature = "rayon")]
 mod rayon {
     use ::rayon::prelude::*;
+
+    #[test]
+    fn maps_of_copies_in_parallel() {
+        let map: latchfree::CopyMap<u64, u64> = (0..10_000_u64).into_par_iter().map(|n| (n, n)).collect();
+        assert_eq!((map.len(), map.par_iter().map(|(_, n)| n).sum::<u64>()), (10_000, 49_995_000));
+        (&map).par_extend((5_000..20_000_u64).into_par_iter().map(|n| (n, 1)));
+        assert_eq!(map.into_par_iter().map(|(key, _)| key).max(), Some(19_999));
+    }
 
     use super::{HashMap, HashSet, OrderedMap, OrderedSet, Queue, Stack};
 

@@ -1,6 +1,8 @@
 //! Traits of serde and rayon.
 
 #[cfg(target_has_atomic = "64")]
+mod copy_map;
+#[cfg(target_has_atomic = "64")]
 mod hash_map;
 #[cfg(feature = "rayon")]
 mod ordered_map_rayon;
@@ -11,5 +13,7 @@ mod sequences_rayon;
 #[cfg(feature = "serde")]
 mod sequences_serde;
 
+#[cfg(all(feature = "rayon", target_has_atomic = "64"))]
+pub use copy_map::ParIter as CopyParIter;
 #[cfg(all(feature = "rayon", target_has_atomic = "64"))]
 pub use hash_map::ParIter;

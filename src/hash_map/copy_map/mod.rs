@@ -11,6 +11,10 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 #[doc(no_inline)]
 pub use bytemuck::NoUninit;
 
+#[cfg(all(feature = "rayon", not(any(latchfree_loom, latchfree_stall))))]
+#[doc(inline)]
+pub use crate::impls::CopyParIter as ParIter;
+
 pub use self::bulk::{IntoIter, Iter};
 pub use self::operations::Integer;
 use super::raw::inline::Inline;

@@ -14,12 +14,14 @@ use wait_timeout::ChildExt;
 use crate::scan::Mutant;
 
 /// Which models look at which sources: the first prefix that fits. A room without a line here is an error.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue"]),
     ("src/queue", &["queue"]),
     ("src/stack", &["stack"]),
-    ("src/hash_map", &["hash_map"]),
+    ("src/hash_map/raw/boxed", &["hash_map"]),
+    ("src/hash_map/raw/inline", &["copy_map"]),
+    ("src/hash_map", &["hash_map", "copy_map"]),
     ("src/ordered_map", &["ordered_map"]),
     ("src/util/per_thread.rs", &["stack", "hash_map"]),
     ("src/util", &["stack", "hash_map", "ordered_map"]),
