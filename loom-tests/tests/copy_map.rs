@@ -94,7 +94,7 @@ macro_rules! models {
 
 models! {
     /// The first table and its first place are raced for.
-    first_insertions(Some(2), 10) {
+    first_insertions(Some(2), 160) {
         let map = map(&[]);
         let threads = [A, B].map(|key| go(&map, move |map| map.try_insert(key, value(key, 0)).is_ok()));
         assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
@@ -102,7 +102,7 @@ models! {
     }
 
     /// Of two insertions of one key, one wins, and a reader sees the winner's value or none.
-    one_key(Some(1), 10) {
+    one_key(Some(1), 65) {
         let map = sized(4, &[B]);
         let threads = [1, 2].map(|n| go(&map, move |map| map.try_insert(A, value(A, n)).is_ok()));
         let reader = go(&map, |map| [get(map, A), get(map, A)]);
@@ -119,7 +119,7 @@ models! {
 
     /// A neighbour with the same tag is removed and our key takes its place, while another insertion of our key is between its look
     /// and its commit.
-    duplicate(Some(2), 10) {
+    duplicate(Some(2), 300) {
         let map = sized(4, &[A]);
         let a = go(&map, |map| map.try_insert(A2, value(A2, 1)).is_ok());
         let b = go(&map, |map| {
@@ -131,7 +131,7 @@ models! {
     }
 
     /// A slow reader: the place that it looks at is freed, and another key of the same tag is put there.
-    reuse(Some(3), 10) {
+    reuse(Some(3), 1200) {
         let map = sized(4, &[A]);
         let writer = go(&map, |map| {
             assert_eq!(map.remove(&A), Some(value(A, 0)));
@@ -150,7 +150,7 @@ models! {
     }
 
     /// A key that is there throughout is found, though each update puts it into another place, and the former one is used again.
-    never_missed(Some(1), 10) {
+    never_missed(Some(1), 38) {
         let map = sized(4, &[A]);
         let writer = go(&map, |map| (add(map, A), add(map, A)));
         let other = go(&map, |map| map.insert(A2, value(A2, 0)));
@@ -164,7 +164,7 @@ models! {
     }
 
     /// A slow updater: the entry that it found is removed, and its place holds another key of the same tag.
-    late_update(Some(3), 10) {
+    late_update(Some(3), 700) {
         let map = sized(4, &[A]);
         let updater = go(&map, |map| add(map, A));
         let writer = go(&map, |map| {
@@ -179,7 +179,7 @@ models! {
     }
 
     /// Updates are not lost, against a removal.
-    updates(Some(1), 10) {
+    updates(Some(1), 17) {
         let map = sized(4, &[A]);
         let threads = [0, 1].map(|_| go(&map, |map| add(map, A)));
         let removed = map.remove(&A);
@@ -190,7 +190,7 @@ models! {
     }
 
     /// A count that two threads make and raise, to its limit.
-    limit(Some(2), 10) {
+    limit(Some(2), 400) {
         let map = map(&[]);
         let threads = [0, 1].map(|_| go(&map, |map| [map.add_if_below(A, 1, 3), map.add_if_below(A, 1, 3)]));
         let sums = threads.map(|thread| thread.join().unwrap()).concat();
@@ -199,7 +199,7 @@ models! {
     }
 
     /// A line's versions are used up, and the updates go on in a block; a reader finds the key in either.
-    used_up(Some(1), 10) {
+    used_up(Some(1), 40) {
         let map = sized(4, &[A]);
         let threads = [0, 1].map(|_| go(&map, |map| (add(map, A), add(map, A))));
         assert!(get(&map, A).is_some());
@@ -211,7 +211,7 @@ models! {
     }
 
     /// A place that a loser gives back is taken by an insertion of another key.
-    released(Some(2), 10) {
+    released(Some(2), 130) {
         let map = sized(8, &[]);
         let loser = go(&map, |map| map.try_insert(A, value(A, 1)).is_ok());
         let other = go(&map, |map| {
@@ -223,7 +223,7 @@ models! {
     }
 
     /// All places are taken, so that an update makes a block, against a removal and a reader.
-    full(Some(1), 10) {
+    full(Some(1), 38) {
         let map = sized(8, &[A, A2, A3]);
         assert_eq!(map.insert(A4, value(A4, 0)), None);
         let updater = go(&map, |map| add(map, A4));
@@ -237,7 +237,7 @@ models! {
     }
 
     /// Two threads move the same buckets, and one reads: one helper fills a bucket, and the other takes over.
-    two_helpers(Some(1), 10) {
+    two_helpers(Some(1), 100) {
         let map = map(&[A, B]);
         let threads = [0, 1].map(|_| go(&map, |map| map.reserve(2)));
         assert_eq!(get(&map, A), Some(value(A, 0)));
@@ -249,7 +249,7 @@ models! {
     }
 
     /// A late helper, filling or taking over, against changes in the new table.
-    late_helper(Some(1), 10) {
+    late_helper(Some(1), 50) {
         let map = map(&[A, B]);
         let helper = go(&map, |map| map.reserve(2));
         map.reserve(2);
@@ -262,7 +262,7 @@ models! {
     }
 
     /// An update in a bucket that is being moved is not lost, nor is a removal.
-    moved(Some(1), 10) {
+    moved(Some(1), 55) {
         let map = map(&[A, B]);
         let grow = go(&map, |map| map.reserve(2));
         let updater = go(&map, |map| add(map, A));
@@ -274,7 +274,7 @@ models! {
     }
 
     /// A late helper does not bring back what was removed: of two removals one finds the key.
-    no_return(Some(1), 10) {
+    no_return(Some(1), 45) {
         let map = map(&[A]);
         let helper = go(&map, |map| {
             map.reserve(3);
@@ -288,7 +288,7 @@ models! {
     }
 
     /// One bucket becomes two while keys of both come and go.
-    split(Some(1), 10) {
+    split(Some(1), 18) {
         let map = map(&[A, B]);
         let grow = go(&map, |map| map.reserve(2));
         assert_eq!(map.remove(&A), Some(value(A, 0)));
@@ -298,7 +298,7 @@ models! {
     }
 
     /// Insertions of one key, one before the bucket is moved and one after.
-    one_key_moved(Some(1), 10) {
+    one_key_moved(Some(1), 55) {
         let map = map(&[A]);
         let grow = go(&map, |map| map.reserve(3));
         let writer = go(&map, |map| map.try_insert(A2, value(A2, 1)).is_ok());
@@ -309,7 +309,7 @@ models! {
     }
 
     /// Two buckets become one, against changes in both.
-    shrink(Some(1), 10) {
+    shrink(Some(1), 60) {
         let map = sized(4, &[A, B]);
         let shrink = go(&map, |map| map.shrink_to_fit());
         let writer = go(&map, |map| (add(map, A), get(map, A)));
@@ -320,7 +320,7 @@ models! {
     }
 
     /// A second line is raced for, by an insertion and by a migration that seals the link.
-    second_line(Some(1), 10) {
+    second_line(Some(1), 20) {
         let map = sized(4, &[A, A2, A3]);
         let grow = go(&map, |map| map.reserve(3));
         assert_eq!(map.insert(A4, value(A4, 0)), None);
@@ -329,7 +329,7 @@ models! {
     }
 
     /// A block is moved while it is changed.
-    block_moved(Some(1), 10) {
+    block_moved(Some(1), 100) {
         let map = sized(4, &[A]);
         (0..4).for_each(|_| _ = add(&map, A));
         let grow = go(&map, |map| map.reserve(5));
@@ -342,7 +342,7 @@ models! {
     }
 
     /// An iteration meets what is there throughout once, during updates and a migration.
-    iteration(Some(1), 10) {
+    iteration(Some(1), 60) {
         let map = map(&[A, B]);
         let grow = go(&map, |map| map.reserve(2));
         let writer = go(&map, |map| add(map, A));
@@ -353,7 +353,7 @@ models! {
     }
 
     /// The same while two buckets become one.
-    iteration_of_less(Some(2), 10) {
+    iteration_of_less(Some(2), 300) {
         let map = sized(4, &[A, B]);
         let shrink = go(&map, |map| map.shrink_to_fit());
         assert_eq!(keys(&map), [A, B]);

@@ -89,8 +89,9 @@ impl Drop for Claim<'_> {
 #[inline(always)]
 fn entry_if<K: NoUninit, V: NoUninit>(eq: impl Fn(&K) -> bool) -> impl FnMut(Words) -> Option<(K, V)> {
     move |words| {
-        // SAFETY, both: words of an entry, validated, or of a block; `put` made them of a key and a value.
+        // SAFETY: words of an entry, validated, or of a block; `apply` made them of a key and a value.
         let key = unsafe { from_word::<K>(words.key) };
+        // SAFETY: as above.
         eq(&key).then(|| (key, unsafe { from_word::<V>(words.value) }))
     }
 }
@@ -136,7 +137,7 @@ impl<K: NoUninit + Hash, V: NoUninit, S: BuildHasher, R: Reclaim> Raw<Inline<K, 
     #[inline]
     pub(in crate::hash_map) fn advance(&self, cursor: &mut Cursor<Words>) -> Option<(K, V)> {
         let words = cursor.next(self)?;
-        // SAFETY, both: the words of an entry of this map; `apply` made them of a key and a value.
+        // SAFETY: the words of an entry of this map; `apply` made them of a key and a value.
         Some(unsafe { (from_word(words.key), from_word(words.value)) })
     }
 

@@ -219,11 +219,13 @@ impl Slot for Pair {
                 }
                 bucket.open(Header::FILLING, header);
             }
-            for _ in 0..PATIENCE {
+            let mut looks = PATIENCE;
+            while looks > 0 {
                 if !bucket.header().is_uninit() {
                     return;
                 }
                 spin_loop();
+                looks -= 1;
             }
         }
         bucket.take(Header::UNINIT, Header::BLOCKING);
