@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use latchfree_loom::CopyMap;
 use latchfree_loom::model::Barriers;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
@@ -161,6 +163,26 @@ models! {
         assert_eq!(other.join().unwrap(), None);
         assert_eq!(get(&map, A), Some(value(A, 2)));
         assert_holds(&map, &[A, A2]);
+    }
+
+    /// What a thread did before it put a value in, or took it out, is seen by whoever finds it there, or gone.
+    causality(Some(3), 50) {
+        let map = sized(4, &[A]);
+        let done = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let flags = done.clone();
+        let writer = go(&map, move |map| {
+            flags[0].store(1, Relaxed);
+            map.insert(A2, value(A2, 0));
+            flags[1].store(1, Relaxed);
+            map.remove(&A);
+        });
+        if get(&map, A).is_none() {
+            assert_eq!(done[1].load(Relaxed), 1);
+        } else if get(&map, A2).is_some() {
+            assert_eq!(done[0].load(Relaxed), 1);
+        }
+        writer.join().unwrap();
+        assert_holds(&map, &[A2]);
     }
 
     /// A slow updater: the entry that it found is removed, and its place holds another key of the same tag.
