@@ -249,6 +249,9 @@ impl<K, V> Ref<K, V> {
     }
 }
 
+/// A place, its leaf, and where in it an entry is or will be.
+type Spot<'g, K, V> = (Place<'g, K, V>, Ref<K, V>, usize);
+
 /// Why an entry was not moved, with the new key.
 pub(in crate::ordered_map) enum Refused<K, V> {
     Absent(K),
@@ -278,12 +281,16 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
             let found = unsafe { search::find(to.leaf, probe) };
             let is_within = to.leaf == from.leaf;
             match (found, to.leaf) {
-                (Ok(index), Some(target)) if !(is_within && index == at) => {
-                    // The old key was there as well if its leaf still is.
-                    if is_within || self.place(Edge::Below(old), guard).leaf == from.leaf {
-                        // SAFETY: within the leaf.
-                        return Err(Refused::Occupied(unsafe { target.item(index) }, new));
-                    }
+                // Another entry; the old key was there as well if its leaf still is.
+                (Ok(index), Some(target))
+                    if if is_within {
+                        index != at
+                    } else {
+                        self.place(Edge::Below(old), guard).leaf == from.leaf
+                    } =>
+                {
+                    // SAFETY: within the leaf.
+                    return Err(Refused::Occupied(unsafe { target.item(index) }, new));
                 }
                 (Ok(index) | Err(index), _) if is_within => {
                     match self.move_within(&from, leaf, at, index, new, guard) {
@@ -343,7 +350,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
     #[cold]
     fn move_across(
         &self,
-        [(from, source, at), (to, target, index)]: [(Place<'_, K, V>, Ref<K, V>, usize); 2],
+        [(from, source, at), (to, target, index)]: [Spot<'_, K, V>; 2],
         key: &K,
         guard: &R::Guard,
     ) -> Option<Item<K, V>>
