@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Bound;
 
+use latchfree::ordered_map::RescheduleError;
 #[cfg(feature = "crossbeam")]
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Reclaim};
@@ -22,6 +23,8 @@ enum Op {
     Update(u16),
     Compute(u16, u8),
     Remove(u16),
+    Reschedule(u16, u16),
+    RescheduleMany(u16, u16, u16),
     RemoveIf(u16),
     PopFirst,
     PopLast,
@@ -56,6 +59,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => key().prop_map(Op::Update),
         4 => (key(), any::<u8>()).prop_map(|(key, what)| Op::Compute(key, what)),
         8 => key().prop_map(Op::Remove),
+        8 => (key(), key()).prop_map(|(old, new)| Op::Reschedule(old, new)),
+        3 => (key(), 0..100_u16, 0..600_u16).prop_map(|(from, count, by)| Op::RescheduleMany(from, count, by)),
         3 => key().prop_map(Op::RemoveIf),
         6 => Just(Op::PopFirst),
         4 => Just(Op::PopLast),
@@ -220,6 +225,12 @@ fn run<F: Form, R: Reclaim + Accepts<(F::Key, F::Value)>>(ops: &[Op]) {
                 let removed = map.remove_entry(&F::key(key), &guard);
                 assert_eq!(removed.map(|(k, v)| (k.clone(), v.clone())), model.remove_entry(&F::key(key)));
             }
+            Op::Reschedule(old, new) => reschedule::<F, R>(&map, &mut model, old, new, &guard),
+            Op::RescheduleMany(from, count, by) => {
+                for key in from..from + count {
+                    reschedule::<F, R>(&map, &mut model, key, (key + by) % 600, &guard);
+                }
+            }
             Op::RemoveIf(key) => {
                 let wanted = key % 2 == 0;
                 let result = map.remove_if(&F::key(key), |_, _| wanted, &guard);
@@ -374,6 +385,31 @@ fn compute<F: Form, R: Reclaim>(
         0 => drop(model.insert(key, value)),
         1 => drop(model.remove(&key)),
         _ => {}
+    }
+}
+
+fn reschedule<F: Form, R: Reclaim>(
+    map: &OrderedMap<F::Key, F::Value, R>,
+    model: &mut BTreeMap<F::Key, F::Value>,
+    old: u16,
+    new: u16,
+    guard: &R::Guard,
+) {
+    let (old, new) = (F::key(old), F::key(new));
+    let result = map.reschedule(&old, new.clone(), guard);
+    match (model.get(&old), model.get(&new)) {
+        (None, _) => assert_eq!(result, Err(RescheduleError::NotFound { key: new })),
+        (Some(_), Some(there)) if old != new => {
+            let expected = RescheduleError::Occupied { current_key: &new.clone(), current: there, key: new };
+            assert_eq!(result, Err(expected));
+        }
+        (Some(value), _) => {
+            assert_eq!(result, Ok(value));
+            let value = model.remove(&old).expect("it is there");
+            assert_eq!(map.get(&old, guard), if old == new { Some(&value) } else { None });
+            assert_eq!(map.get_key_value(&new, guard), Some((&new, &value)));
+            model.insert(new, value);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod iter;
 mod pinned;
 mod range;
 mod raw;
+mod reschedule;
 mod set;
 mod set_iter;
 mod set_pinned;
@@ -24,6 +25,7 @@ pub use self::iter::{IntoIter, Iter, Keys, Popped, Snapshot, Values};
 pub use self::pinned::OrderedMapRef;
 pub use self::range::Range;
 use self::raw::{Computed, Edge, Item, Probe, Raw};
+pub use self::reschedule::RescheduleError;
 pub use self::set::OrderedSet;
 pub use self::set_iter::{SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot};
 pub use self::set_pinned::OrderedSetRef;
@@ -38,6 +40,7 @@ use crate::sync::const_fn;
 /// |---|---|---|
 /// | [`get`](Self::get) and its like, [`first_key_value`](Self::first_key_value), [`last_key_value`](Self::last_key_value), [`lower_bound`](Self::lower_bound), [`upper_bound`](Self::upper_bound) | as many loads as the tree has levels; repeated only where an answer spans leaves and another thread changed them | O(log n) |
 /// | [`insert`](Self::insert), [`try_insert`](Self::try_insert), [`update`](Self::update), [`compute`](Self::compute), [`remove`](Self::remove), [`pop_first`](Self::pop_first) and their like | lock-free; allocate a leaf | O(log n), and a copy of a leaf |
+/// | [`reschedule`](Self::reschedule) | lock-free | that of a change in one leaf, or about four over two |
 /// | [`pop_first_while`](Self::pop_first_while) | lock-free | one compare-exchange for up to a leaf of entries |
 /// | [`range`](Self::range), [`iter`](Self::iter) | each step in a bounded number of steps | O(1) amortised |
 /// | [`range_snapshot`](Self::range_snapshot) | lock-free: it repeats when another thread changed the range | O(n) |
@@ -51,7 +54,7 @@ use crate::sync::const_fn;
 /// operations, or use the handle that [`OrderedMap::pin`] returns and which has the same operations without it. Do
 /// not hold either for long: what is removed meanwhile is not freed.
 ///
-/// **Linearizability.** Operations on single keys, pops, [`first_key_value`](Self::first_key_value), [`last_key_value`](Self::last_key_value),
+/// **Linearizability.** Operations on single keys, [`reschedule`](Self::reschedule), pops, [`first_key_value`](Self::first_key_value), [`last_key_value`](Self::last_key_value),
 /// [`lower_bound`](Self::lower_bound), [`upper_bound`](Self::upper_bound), [`is_empty`](Self::is_empty) and [`range_snapshot`](Self::range_snapshot) are linearizable
 /// together. What a thread did before it inserted an entry happens before what another does after it found the entry.
 ///

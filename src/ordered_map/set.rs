@@ -24,7 +24,7 @@ use crate::sync::const_fn;
 /// assert_eq!(pinned.pop_first(), Some(&(10, "ten")));
 /// ```
 pub struct OrderedSet<T, R: Reclaim = Epoch> {
-    map: OrderedMap<T, (), R>,
+    pub(super) map: OrderedMap<T, (), R>,
 }
 
 impl<T> OrderedSet<T> {

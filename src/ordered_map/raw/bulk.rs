@@ -45,8 +45,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 // SAFETY: not empty: there are no more leaves than entries.
                 let separator = unsafe { leaf.first_as_separator() };
                 if let Some(entry) = separator.entry {
-                    // SAFETY: the leaf owns it.
-                    unsafe { entry.as_ref() }.acquire();
+                    entry.acquire();
                 }
                 separator
             });

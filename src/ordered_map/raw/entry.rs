@@ -4,93 +4,176 @@
 //! version of its leaf owns it; whoever removes it from there retires it. Where keys are not inline, inner nodes point to
 //! entries for their separating keys, and may do so after the entry has left its leaf: such a pointer is counted, and the
 //! key lives until the last one is gone. The value does not.
+//!
+//! ```text
+//!   leaf --> [ owners | key | value ]            an entry
+//!   leaf --> [ owners | key | home ] --> [ owners | old key | value ]        one that was given another key
+//! ```
+//! A value whose entry gets another key ([`reschedule`](super::reschedule)) stays where it is, for it may be lent: the new
+//! key lies in a box of its own, which a bit of the leaf's pointer tells apart and which takes over the leaf's share of the
+//! first box. One step lies between a leaf and a value, however often it gets another key.
 
 use alloc::alloc::{dealloc, handle_alloc_error};
 use core::alloc::Layout;
 use core::mem::{ManuallyDrop, MaybeUninit};
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use super::form;
+use crate::reclaim::Retired;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The key was moved out; beside the count of owners.
 const TAKEN: usize = 1 << (usize::BITS - 1);
+/// In a pointer to a box: its value is in another one.
+const MOVED: usize = 1;
 
-pub(super) struct Entry<K, V> {
-    /// One for the leaf, and one for each separator.
+/// What every box begins with.
+#[repr(C)]
+struct Named<K> {
+    /// One for the leaf, or for the box that took over from it, and one for each separator.
     owners: AtomicUsize,
-    pub(super) key: ManuallyDrop<K>,
-    pub(super) value: ManuallyDrop<V>,
+    key: ManuallyDrop<K>,
 }
 
-impl<K, V> Entry<K, V> {
-    pub(super) fn new(key: K, value: V) -> NonNull<Self> {
-        let layout = Layout::new::<Self>();
-        // SAFETY: the layout is that of a type with a counter in it, so its size is not zero.
-        let entry = unsafe { alloc::alloc::alloc(layout) }.cast::<Self>();
-        let Some(entry) = NonNull::new(entry) else { handle_alloc_error(layout) };
-        let new = Self {
-            owners: AtomicUsize::new(1),
-            key: ManuallyDrop::new(key),
-            value: ManuallyDrop::new(value),
-        };
-        // SAFETY: allocated for it just now.
-        unsafe { entry.write(new) };
-        entry
+impl<K> Named<K> {
+    fn new(key: K) -> Self {
+        Self { owners: AtomicUsize::new(1), key: ManuallyDrop::new(key) }
+    }
+}
+
+#[repr(C)]
+struct Entry<K, V> {
+    named: Named<K>,
+    value: ManuallyDrop<V>,
+}
+
+#[repr(C)]
+struct Moved<K, V> {
+    named: Named<K>,
+    /// Where the value is.
+    home: NonNull<Entry<K, V>>,
+}
+
+/// Memory of its own for a box.
+fn allocate<T>(contents: T) -> NonNull<T> {
+    let layout = Layout::new::<T>();
+    // SAFETY: the layout is that of a type with a counter in it, so its size is not zero.
+    let new = unsafe { alloc::alloc::alloc(layout) }.cast::<T>();
+    let Some(new) = NonNull::new(new) else { handle_alloc_error(layout) };
+    // SAFETY: allocated for it just now.
+    unsafe { new.write(contents) };
+    new
+}
+
+/// A pointer to a box, with the bit that says of which kind it is. Whoever holds one may read the box: through a share,
+/// or under a guard.
+pub(super) struct Boxed<K, V>(NonNull<Named<K>>, core::marker::PhantomData<(K, V)>);
+
+impl<K, V> Clone for Boxed<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Boxed<K, V> {}
+
+impl<K, V> Boxed<K, V> {
+    pub(super) fn new(key: K, value: V) -> Self {
+        let entry = allocate(Entry { named: Named::new(key), value: ManuallyDrop::new(value) });
+        Self(entry.cast(), core::marker::PhantomData)
     }
 
-    /// Becomes a separator as well.
-    pub(super) fn acquire(&self) {
-        // Relaxed: the caller reached the entry through a leaf that still owns it, or did when the caller's guard began, so
+    /// The value of another box under this key. Takes over the leaf's share of that one, and of the value, as soon as a leaf
+    /// owns this one.
+    pub(super) fn moved(key: K, from: Self) -> Self {
+        let moved = allocate(Moved { named: Named::new(key), home: from.home() });
+        Self(moved.cast().map_addr(|addr| addr | MOVED), core::marker::PhantomData)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_moved(self) -> bool {
+        self.0.addr().get() & MOVED != 0
+    }
+
+    #[inline(always)]
+    fn bare(self) -> *mut Named<K> {
+        self.0.as_ptr().map_addr(|addr| addr & !MOVED)
+    }
+
+    /// The box that has the value.
+    #[inline(always)]
+    fn home(self) -> NonNull<Entry<K, V>> {
+        if self.is_moved() {
+            // SAFETY: a box of this kind, which the holder may read. Home is not written after it was made.
+            unsafe { (*self.bare().cast::<Moved<K, V>>()).home }
+        } else {
+            self.0.cast()
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn key(self) -> *const K {
+        // SAFETY: the holder may read the box.
+        unsafe { (&raw const (*self.bare()).key).cast() }
+    }
+
+    #[inline(always)]
+    pub(super) fn value(self) -> *const V {
+        // SAFETY: the holder may read the box, and a home lives as long as what refers to it as such.
+        unsafe { (&raw const (*self.home().as_ptr()).value).cast() }
+    }
+
+    /// Becomes a separator as well, or is kept for its key by something else.
+    pub(super) fn acquire(self) {
+        // Relaxed: the caller reached the box through a leaf that still owns it, or did when the caller's guard began, so
         // the count is not zero and does not become so meanwhile.
-        self.owners.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the holder may read the box.
+        unsafe { &(*self.bare()).owners }.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives up a separator, or the leaf's share after the value.
+    /// Gives up a share of the key: a separator's, or the leaf's where the value is not concerned.
     ///
     /// # Safety
     ///
     /// The caller owns a share; nobody who saw it through that share can still reach the key.
-    pub(super) unsafe fn release(this: NonNull<u8>) {
-        /// Frees the memory even if the key's destructor panics.
-        struct Free(NonNull<u8>, Layout);
-        impl Drop for Free {
-            fn drop(&mut self) {
-                // SAFETY: allocated with this layout in `new`, and the last owner frees it.
-                unsafe { dealloc(self.0.as_ptr(), self.1) }
-            }
-        }
-        let entry = this.cast::<Self>();
-        // SAFETY: the caller's share keeps it alive.
-        // AcqRel: what other owners did with the key happens before the last one drops it.
-        let before = unsafe { entry.as_ref() }.owners.fetch_sub(1, Ordering::AcqRel);
-        if before & !TAKEN == 1 {
-            let _free = Free(this, Layout::new::<Self>());
-            if before & TAKEN == 0 {
-                // SAFETY: nobody else reaches the entry; the key is dropped nowhere else.
-                unsafe { ManuallyDrop::drop(&mut (*entry.as_ptr()).key) }
-            }
-        }
+    pub(super) unsafe fn release(self) {
+        let share = self.retired_share();
+        // SAFETY: the caller's promise.
+        unsafe { (share.reclaim)(share.object) }
     }
 
-    /// Drops the value and gives up the leaf's share.
+    /// A share of the key, as it is retired.
+    pub(super) fn retired_share(self) -> Retired {
+        let reclaim: unsafe fn(NonNull<u8>) =
+            if self.is_moved() { release::<K, Moved<K, V>> } else { release::<K, Entry<K, V>> };
+        Retired { object: NonNull::new(self.bare()).expect("a box").cast(), reclaim, bytes: 0 }
+    }
+
+    /// The leaf's share and the value, as they are retired.
+    #[inline]
+    pub(super) fn retired(self) -> Retired {
+        let (reclaim, bytes): (unsafe fn(NonNull<u8>), usize) = if self.is_moved() {
+            (drop_moved::<K, V>, size_of::<Entry<K, V>>() + size_of::<Moved<K, V>>())
+        } else {
+            (drop_entry::<K, V>, size_of::<Entry<K, V>>())
+        };
+        Retired { object: NonNull::new(self.bare()).expect("a box").cast(), reclaim, bytes }
+    }
+
+    /// The key back, of a box of a value that stayed where it was.
     ///
     /// # Safety
     ///
-    /// Called once for an entry that no leaf owns any more, when nobody can reach its value.
-    pub(super) unsafe fn drop_entry(this: NonNull<u8>) {
-        /// Goes on with the key if the value's destructor panics.
-        struct Key<K, V>(NonNull<Entry<K, V>>);
-        impl<K, V> Drop for Key<K, V> {
-            fn drop(&mut self) {
-                // SAFETY: the leaf's share, which the caller gave up.
-                unsafe { Entry::<K, V>::release(self.0.cast()) }
-            }
+    /// No leaf owns the box, and nobody else reaches it.
+    unsafe fn into_key(self) -> K {
+        debug_assert!(self.is_moved());
+        // SAFETY: the caller's promise; read once, and `TAKEN` says that the key is gone.
+        unsafe {
+            let key = self.key().read();
+            // Relaxed: nobody else reaches it.
+            (*self.bare()).owners.fetch_add(TAKEN, Ordering::Relaxed);
+            self.release();
+            key
         }
-        let key = Key(this.cast::<Self>());
-        // SAFETY: nobody reaches the value, and it is dropped once. Only the field is borrowed: separators may be looking at
-        // the key.
-        unsafe { (&raw mut (*key.0.as_ptr()).value).cast::<V>().drop_in_place() }
     }
 
     /// Key and value back, of an entry that was never published or is owned by a structure that nobody shares.
@@ -99,17 +182,136 @@ impl<K, V> Entry<K, V> {
     ///
     /// The leaf's share is the caller's to give up. Nobody can reach the value or the key any more; separators and garbage
     /// may still own shares.
-    pub(super) unsafe fn into_pair(this: NonNull<Self>) -> (K, V) {
-        // SAFETY: the leaf's share keeps it alive; each is read once, and `TAKEN` says that the key is gone.
+    pub(super) unsafe fn into_pair(self) -> (K, V) {
+        // SAFETY: the leaf's share keeps both boxes alive; each part is read once, and `TAKEN` says that the key is gone.
         unsafe {
-            let pair = (
-                ManuallyDrop::into_inner((&raw const (*this.as_ptr()).key).read()),
-                ManuallyDrop::into_inner((&raw const (*this.as_ptr()).value).read()),
-            );
-            // Relaxed: whoever gives up the last share comes after the `AcqRel` below.
-            this.as_ref().owners.fetch_add(TAKEN, Ordering::Relaxed);
-            Self::release(this.cast());
+            let home = self.home();
+            let pair = (self.key().read(), self.value().read());
+            // Relaxed: whoever gives up the last share comes after the `AcqRel` in `release`.
+            (*self.bare()).owners.fetch_add(TAKEN, Ordering::Relaxed);
+            self.release();
+            if self.is_moved() {
+                release::<K, Entry<K, V>>(home.cast());
+            }
             pair
+        }
+    }
+}
+
+/// Gives up a share of a box `B`; the last one drops the key and frees the memory.
+///
+/// # Safety
+///
+/// `B` is the kind of the box. The caller owns the share; nobody who saw it through that share can still reach the key.
+unsafe fn release<K, B>(this: NonNull<u8>) {
+    /// Frees the memory even if the key's destructor panics.
+    struct Free(NonNull<u8>, Layout);
+    impl Drop for Free {
+        fn drop(&mut self) {
+            // SAFETY: allocated with this layout in `allocate`, and the last owner frees it.
+            unsafe { dealloc(self.0.as_ptr(), self.1) }
+        }
+    }
+    let named = this.cast::<Named<K>>();
+    // SAFETY: the caller's share keeps it alive.
+    // AcqRel: what other owners did with the key happens before the last one drops it.
+    let before = unsafe { &(*named.as_ptr()).owners }.fetch_sub(1, Ordering::AcqRel);
+    if before & !TAKEN == 1 {
+        let _free = Free(this, Layout::new::<B>());
+        if before & TAKEN == 0 {
+            // SAFETY: nobody else reaches the box; the key is dropped nowhere else.
+            unsafe { ManuallyDrop::drop(&mut (*named.as_ptr()).key) }
+        }
+    }
+}
+
+/// Goes on with the key if the value's destructor panics.
+struct Share<K, B>(NonNull<u8>, core::marker::PhantomData<(K, B)>);
+
+impl<K, B> Drop for Share<K, B> {
+    fn drop(&mut self) {
+        // SAFETY: the leaf's share, which whoever made this gave up.
+        unsafe { release::<K, B>(self.0) }
+    }
+}
+
+/// Drops the value of an entry and gives up the leaf's share.
+///
+/// # Safety
+///
+/// Called once for an entry that no leaf owns any more, when nobody can reach its value.
+unsafe fn drop_entry<K, V>(this: NonNull<u8>) {
+    let _share = Share::<K, Entry<K, V>>(this, core::marker::PhantomData);
+    // SAFETY: nobody reaches the value, and it is dropped once. Only the field is borrowed: separators may be looking at
+    // the key.
+    unsafe { (&raw mut (*this.cast::<Entry<K, V>>().as_ptr()).value).cast::<V>().drop_in_place() }
+}
+
+/// The same for a box whose value is in another one, and gives up the share of that one as well.
+///
+/// # Safety
+///
+/// As there.
+unsafe fn drop_moved<K, V>(this: NonNull<u8>) {
+    let _share = Share::<K, Moved<K, V>>(this, core::marker::PhantomData);
+    // SAFETY: the leaf's share keeps the box alive until the end. Its home is dropped by nobody else: this one took over
+    // from the leaf.
+    unsafe { drop_entry::<K, V>((*this.cast::<Moved<K, V>>().as_ptr()).home.cast()) }
+}
+
+/// The entry of a value under another key, on its way into the map. If it does not get there, the key is dropped, and nothing
+/// has become of the value.
+pub(super) struct Alias<K, V> {
+    /// The entry, if it is boxed.
+    boxed: Option<Boxed<K, V>>,
+    /// Else key and value, which are plain.
+    pair: MaybeUninit<(K, V)>,
+}
+
+impl<K, V> Alias<K, V> {
+    /// # Safety
+    ///
+    /// The item can be read.
+    pub(super) unsafe fn new(key: K, of: &Item<K, V>) -> Self {
+        match of.entry {
+            Some(entry) => Self { boxed: Some(Boxed::moved(key, entry)), pair: MaybeUninit::uninit() },
+            // SAFETY: the caller's promise; what is not boxed is plain, so that a copy is as good as the original.
+            None => Self { boxed: None, pair: MaybeUninit::new((key, unsafe { of.value.read() })) },
+        }
+    }
+
+    /// What goes into the leaf; valid as long as this, or as the box.
+    pub(super) fn item(&self) -> Item<K, V> {
+        match self.boxed {
+            Some(entry) => Item { key: entry.key(), value: entry.value(), entry: Some(entry) },
+            None => {
+                let pair = self.pair.as_ptr();
+                // SAFETY: not boxed, so the pair is there; nothing is read.
+                unsafe { Item { key: &raw const (*pair).0, value: &raw const (*pair).1, entry: None } }
+            }
+        }
+    }
+
+    /// It is in the map now: nothing is dropped here.
+    pub(super) fn give(self) {
+        core::mem::forget(self);
+    }
+
+    /// The key back, of what was never published.
+    pub(super) fn into_key(self) -> K {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: never published. Not boxed, the pair is there; `this` is not dropped.
+        unsafe {
+            this.boxed.map_or_else(|| ptr::read(&raw const (*this.pair.as_ptr()).0), |entry| entry.into_key())
+        }
+    }
+}
+
+impl<K, V> Drop for Alias<K, V> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.boxed {
+            // SAFETY: no leaf owns it: it was given away else.
+            drop(unsafe { entry.into_key() });
         }
     }
 }
@@ -117,7 +319,7 @@ impl<K, V> Entry<K, V> {
 /// An entry on its way into the map, dropped if it does not get there.
 pub(super) struct Fresh<K, V> {
     /// The entry, if it is boxed already.
-    boxed: Option<NonNull<Entry<K, V>>>,
+    boxed: Option<Boxed<K, V>>,
     /// Else key and value.
     pair: MaybeUninit<(K, V)>,
 }
@@ -131,7 +333,7 @@ impl<K, V> Fresh<K, V> {
     pub(super) fn key(&self) -> &K {
         match &self.boxed {
             // SAFETY: ours until it is published.
-            Some(entry) => unsafe { &entry.as_ref().key },
+            Some(entry) => unsafe { &*entry.key() },
             // SAFETY: not boxed, so the pair is there.
             None => unsafe { &self.pair.assume_init_ref().0 },
         }
@@ -141,7 +343,7 @@ impl<K, V> Fresh<K, V> {
     pub(super) fn value(&self) -> &V {
         match &self.boxed {
             // SAFETY: ours until it is published.
-            Some(entry) => unsafe { &entry.as_ref().value },
+            Some(entry) => unsafe { &*entry.value() },
             // SAFETY: not boxed, so the pair is there.
             None => unsafe { &self.pair.assume_init_ref().1 },
         }
@@ -153,7 +355,7 @@ impl<K, V> Fresh<K, V> {
         if !form::values_inline::<K, V>() && self.boxed.is_none() {
             // SAFETY: not boxed, so the pair is there; the next line says that it is no longer.
             let (key, value) = unsafe { self.pair.assume_init_read() };
-            self.boxed = Some(Entry::new(key, value));
+            self.boxed = Some(Boxed::new(key, value));
         }
     }
 
@@ -173,7 +375,7 @@ impl<K, V> Fresh<K, V> {
         let this = ManuallyDrop::new(self);
         match this.boxed {
             // SAFETY: never published.
-            Some(entry) => unsafe { Entry::into_pair(entry) },
+            Some(entry) => unsafe { entry.into_pair() },
             // SAFETY: not boxed, so the pair is there; `this` is not dropped.
             None => unsafe { this.pair.assume_init_read() },
         }
@@ -184,7 +386,7 @@ impl<K, V> Drop for Fresh<K, V> {
     fn drop(&mut self) {
         match self.boxed {
             // SAFETY: never published.
-            Some(entry) => drop(unsafe { Entry::into_pair(entry) }),
+            Some(entry) => drop(unsafe { entry.into_pair() }),
             // SAFETY: not boxed, so the pair is there.
             None => unsafe { self.pair.assume_init_drop() },
         }
@@ -195,7 +397,7 @@ impl<K, V> Drop for Fresh<K, V> {
 pub(in crate::ordered_map) struct Item<K, V> {
     pub(in crate::ordered_map) key: *const K,
     pub(in crate::ordered_map) value: *const V,
-    pub(super) entry: Option<NonNull<Entry<K, V>>>,
+    pub(super) entry: Option<Boxed<K, V>>,
 }
 
 impl<K, V> Clone for Item<K, V> {

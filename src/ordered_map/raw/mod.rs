@@ -51,6 +51,7 @@ mod form;
 mod node;
 mod owned;
 mod rebuild;
+mod reschedule;
 mod scan;
 mod search;
 mod update;
@@ -62,10 +63,11 @@ use crossbeam_utils::CachePadded;
 use equivalent::Comparable;
 
 pub(super) use self::entry::Item;
-use self::entry::{Entry, Fresh};
+use self::entry::{Boxed, Fresh};
 use self::node::{Node, Ref, Run, Slot, is_frozen};
 pub(super) use self::owned::Owned;
 use self::rebuild::{LEAF_MAX, LEAF_MIN};
+pub(super) use self::reschedule::Refused;
 pub(super) use self::scan::{Leaves, Scan};
 pub(super) use self::search::{Edge, Probe};
 pub(super) use self::update::Computed;
@@ -90,6 +92,13 @@ struct Place<'g, K, V> {
     /// Nothing is above the leaf.
     is_root: bool,
 }
+
+impl<K, V> Clone for Place<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Place<'_, K, V> {}
 
 impl<K, V> Place<'_, K, V> {
     fn pointer(&self) -> *mut Node<K, V> {
@@ -143,9 +152,28 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         self.count.sum()
     }
 
-    /// The leaf to which an edge belongs, through slots that are not frozen: what is in the way is rebuilt.
+    /// The leaf to which an edge belongs, for a change: no move is pending in it.
     #[inline]
     fn place<'g, Q: ?Sized + Comparable<K>>(
+        &'g self,
+        edge: Edge<'_, Q>,
+        guard: &'g R::Guard,
+    ) -> Place<'g, K, V>
+    where
+        K: Ord,
+    {
+        loop {
+            let place = self.place_as_is(edge, guard);
+            match place.leaf {
+                Some(leaf) if leaf.is_pending() => self.settle(&place, leaf, guard),
+                _ => return place,
+            }
+        }
+    }
+
+    /// The leaf to which an edge belongs, through slots that are not frozen: what is in the way is rebuilt.
+    #[inline]
+    fn place_as_is<'g, Q: ?Sized + Comparable<K>>(
         &'g self,
         edge: Edge<'_, Q>,
         guard: &'g R::Guard,
@@ -237,11 +265,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// An entry, as it is retired: the value, and the leaf's share of the key.
     #[inline]
     fn retired_entry(item: Item<K, V>) -> Option<Retired> {
-        item.entry.map(|entry| Retired {
-            object: entry.cast(),
-            reclaim: Entry::<K, V>::drop_entry,
-            bytes: size_of::<Entry<K, V>>(),
-        })
+        item.entry.map(Boxed::retired)
     }
 
     /// The entry of a key.
@@ -258,7 +282,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 // The linearization point, where it reads a leaf (see the module's head for frozen slots).
                 node = cursor::load(node.slot(search::child(node, probe))).expect("a child");
             }
-            search::find(Some(node), probe).ok().map(|index| node.item(index))
+            let index = search::find(Some(node), probe).ok()?;
+            (index != node.hidden()).then(|| node.item(index))
         }
     }
 
@@ -302,7 +327,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         let prefix = Probe::new::<K>(fresh.key()).stored();
         let runs = [Run::new(place.leaf, 0..index), Run::new(place.leaf, rest..place.len())];
         // SAFETY: both ranges are within the leaf: the search found the index there.
-        let new = unsafe { Ref::leaf(&runs, Some((&item, prefix))) };
+        let new = unsafe { Ref::leaf(&runs, Some((0, &item, prefix)), None) };
         // SAFETY: the new leaf is the old one with the item where it belongs; the guard protects it from here on.
         unsafe { self.exchange(place, new).then(|| new.item(index)) }
     }
@@ -344,11 +369,14 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         range: Range<usize>,
         edge: Edge<'_, Q>,
         guard: &R::Guard,
-    ) -> Option<Taken<K, V>> {
+    ) -> Option<Taken<K, V>>
+    where
+        K: Ord,
+    {
         let Some(leaf) = place.leaf else { return Some(Taken::none()) };
         let runs = [Run::new(place.leaf, 0..range.start), Run::new(place.leaf, range.end..leaf.len())];
         // SAFETY: both ranges are within the leaf, by the promise of the callers, which are in this module.
-        let new = unsafe { Ref::leaf(&runs, None) };
+        let new = unsafe { Ref::leaf(&runs, None, None) };
         // SAFETY: the new leaf is the old one without the range.
         unsafe { self.replace(place, leaf, new, range.clone(), edge, guard) }
             .then_some(Taken { leaf: Some(leaf), range })
@@ -367,7 +395,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         gone: impl ExactSizeIterator<Item = usize>,
         edge: Edge<'_, Q>,
         guard: &R::Guard,
-    ) -> bool {
+    ) -> bool
+    where
+        K: Ord,
+    {
         let left = new.len();
         // SAFETY: the caller's promise.
         let exchanged = unsafe { self.exchange(place, new) };

@@ -1,7 +1,8 @@
 //! Nodes: what they look like in memory, and how they are made and freed.
 //!
 //! ```text
-//!   leaf    level 0      [ head | keys or prefixes | entries ]        or  [ head | keys | values ]
+//!   leaf    level 0      [ head | keys or prefixes | entries ]        or  [ head | keys | values ], and then [ pending ],
+//!                                                                           while an entry moves (reschedule)
 //!   inner   level 1..    [ head | keys or prefixes | separators | slots ]
 //!                                                    (unless keys are inline)
 //! ```
@@ -14,8 +15,9 @@ use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-use super::entry::{Entry, Item};
+use super::entry::{Boxed, Item};
 use super::form;
+use super::reschedule::{Move, Role};
 use crate::sync::{AtomicPtr, UnsafeCell};
 
 pub(super) type Slot<K, V> = AtomicPtr<Node<K, V>>;
@@ -27,10 +29,29 @@ const NEEDY: usize = 2;
 
 #[derive(Clone, Copy)]
 struct Head {
-    level: u32,
+    level: u16,
+    /// What a leaf is to the move that is pending in it.
+    role: Option<Role>,
     /// Of a leaf, its entries; of an inner node, its children.
     len: u32,
 }
+
+/// Of a leaf in which a move is pending: which, and the place of its entry. The leaf owns a share of the move.
+pub(super) struct Pending<K, V> {
+    pub(super) movement: NonNull<Move<K, V>>,
+    pub(super) role: Role,
+    pub(super) index: usize,
+}
+
+impl<K, V> Clone for Pending<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Pending<K, V> {}
+
+/// The place of no entry.
+pub(super) const NONE: usize = usize::MAX;
 
 #[repr(C, align(8))]
 pub(super) struct Node<K, V> {
@@ -45,6 +66,8 @@ struct Parts {
     entries: usize,
     /// Values of a leaf, slots of an inner node.
     last: usize,
+    /// The pending move of a leaf, if there is one.
+    pending: usize,
     end: usize,
     align: usize,
 }
@@ -76,7 +99,7 @@ pub(super) fn frozen<K, V>(node: *mut Node<K, V>, needy: bool) -> *mut Node<K, V
 pub(super) struct Separator<K, V> {
     pub(super) key: *const K,
     prefix: u64,
-    pub(super) entry: Option<NonNull<Entry<K, V>>>,
+    pub(super) entry: Option<Boxed<K, V>>,
 }
 
 impl<K, V> Clone for Separator<K, V> {
@@ -128,7 +151,7 @@ impl<K, V> Ref<K, V> {
 
     #[inline(always)]
     pub(super) fn level(self) -> u32 {
-        self.head().level
+        self.head().level.into()
     }
 
     #[inline(always)]
@@ -137,9 +160,9 @@ impl<K, V> Ref<K, V> {
     }
 
     #[inline(always)]
-    fn parts(level: u32, len: usize) -> Parts {
+    fn parts(level: u32, len: usize, is_pending: bool) -> Parts {
         let keys = if level == 0 { len } else { len - 1 };
-        let pointers = size_of::<*mut Entry<K, V>>();
+        let pointers = size_of::<Boxed<K, V>>();
         let mut align = align_of::<Node<K, V>>();
         let mut at = size_of::<Node<K, V>>();
         let mut part = |count: usize, size: usize, alignment: usize| {
@@ -164,38 +187,78 @@ impl<K, V> Ref<K, V> {
         } else {
             part(len, size_of::<V>(), align_of::<V>())
         };
-        Parts { keys: first, entries, last, end: at, align }
+        let mut parts = Parts { keys: first, entries, last, pending: at, end: at, align };
+        if is_pending {
+            parts.pending = up(at, align_of::<Pending<K, V>>());
+            parts.end = parts.pending + size_of::<Pending<K, V>>();
+            parts.align = align.max(align_of::<Pending<K, V>>());
+        }
+        parts
     }
 
-    fn layout(level: u32, len: usize) -> Layout {
-        let parts = Self::parts(level, len);
+    fn layout(head: Head) -> Layout {
+        let parts = Self::parts(head.level.into(), head.len as usize, head.role.is_some());
         Layout::from_size_align(parts.end, parts.align).expect("nodes are small")
     }
 
     /// What it occupies, in bytes.
     pub(super) fn bytes(self) -> usize {
-        Self::layout(self.level(), self.len()).size()
+        Self::layout(self.head()).size()
     }
 
     #[inline(always)]
     fn keys(self) -> *mut u8 {
         // Where keys begin does not depend on how many there are.
         // SAFETY: within the node, or one past.
-        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(1, 1).keys) }
+        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(1, 1, false).keys) }
     }
 
     #[inline(always)]
-    fn entries(self) -> *mut NonNull<Entry<K, V>> {
-        let head = self.head();
+    fn entries(self) -> *mut Boxed<K, V> {
+        let parts = Self::parts(self.level(), self.len(), false);
         // SAFETY: within the node, or one past.
-        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(head.level, head.len as usize).entries).cast() }
+        unsafe { self.0.as_ptr().cast::<u8>().add(parts.entries).cast() }
     }
 
     #[inline(always)]
     fn last(self) -> *mut u8 {
-        let head = self.head();
+        let parts = Self::parts(self.level(), self.len(), false);
         // SAFETY: within the node, or one past.
-        unsafe { self.0.as_ptr().cast::<u8>().add(Self::parts(head.level, head.len as usize).last) }
+        unsafe { self.0.as_ptr().cast::<u8>().add(parts.last) }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_pending(self) -> bool {
+        self.head().role.is_some()
+    }
+
+    /// The move that is pending in a leaf.
+    pub(super) fn pending(self) -> Option<Pending<K, V>> {
+        let head = self.head();
+        head.role?;
+        let parts = Self::parts(0, head.len as usize, true);
+        // SAFETY: a node of this kind ends with it.
+        Some(unsafe { self.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V>>().read() })
+    }
+
+    /// The place of the entry that a leaf shows and that is not in the map, or not any more, because of a move; else
+    /// [`NONE`]. Once the move is decided it is always the same.
+    #[inline(always)]
+    pub(super) fn hidden(self) -> usize {
+        if self.is_pending() { self.hidden_by_move() } else { NONE }
+    }
+
+    #[cold]
+    fn hidden_by_move(self) -> usize {
+        let Some(pending) = self.pending() else { return NONE };
+        // SAFETY: the leaf has a share of it.
+        let is_done = unsafe { pending.movement.as_ref() }.is_done();
+        if is_done == (pending.role == Role::From) { pending.index } else { NONE }
+    }
+
+    /// How many of a leaf's entries are in the map.
+    pub(super) fn shown(self) -> usize {
+        self.len() - usize::from(self.hidden() != NONE)
     }
 
     /// The key at `index`: of an entry of a leaf, or between two children.
@@ -210,8 +273,7 @@ impl<K, V> Ref<K, V> {
             if form::keys_inline::<K>() {
                 self.keys().cast::<K>().add(index)
             } else {
-                let entry = self.entries().add(index).read();
-                (&raw const (*entry.as_ptr()).key).cast()
+                self.entries().add(index).read().key()
             }
         }
     }
@@ -241,13 +303,8 @@ impl<K, V> Ref<K, V> {
                 Item { key: self.key(index), value: self.last().cast::<V>().add(index), entry: None }
             } else {
                 let entry = self.entries().add(index).read();
-                let boxed = entry.as_ptr();
                 // A key that lies in the node is lent from the entry all the same, which outlives the node.
-                Item {
-                    key: (&raw const (*boxed).key).cast(),
-                    value: (&raw const (*boxed).value).cast(),
-                    entry: Some(entry),
-                }
+                Item { key: entry.key(), value: entry.value(), entry: Some(entry) }
             }
         }
     }
@@ -297,27 +354,38 @@ impl<K, V> Ref<K, V> {
     }
 
     /// A node without contents, which the caller fills before it publishes it.
-    fn allocate(level: u32, len: usize) -> Self {
-        let layout = Self::layout(level, len);
+    fn allocate(level: u32, len: usize, role: Option<Role>) -> Self {
+        let len = u32::try_from(len).expect("nodes are small");
+        let head = Head { level: u16::try_from(level).expect("trees are low"), role, len };
+        let layout = Self::layout(head);
         // SAFETY: a node's size is not zero.
         let node = unsafe { alloc(layout) }.cast::<Node<K, V>>();
         let Some(node) = NonNull::new(node) else { handle_alloc_error(layout) };
-        let len = u32::try_from(len).expect("nodes are small");
         // SAFETY: allocated for it.
-        unsafe { node.write(Node { head: UnsafeCell::new(Head { level, len }), _holds: PhantomData }) };
+        unsafe { node.write(Node { head: UnsafeCell::new(head), _holds: PhantomData }) };
         Self(node)
     }
 
-    /// A leaf whose entries are copies of `ranges` of other leaves, in turn, with `item` between the first and the second if
-    /// there is one. Entries that are boxed are then in both.
+    /// A leaf whose entries are copies of `ranges` of other leaves, in turn, with an item, if there is one, behind the range
+    /// of that number. Entries that are boxed are then in both.
     ///
     /// # Safety
     ///
-    /// The ranges are within their leaves.
+    /// The ranges are within their leaves, and the item can be read. If a move is pending in the leaf, its share is the
+    /// leaf's from now on, and its place will be within the leaf.
     #[inline]
-    pub(super) unsafe fn leaf(ranges: &[Run<K, V>], item: Option<(&Item<K, V>, u64)>) -> Self {
+    pub(super) unsafe fn leaf(
+        ranges: &[Run<K, V>],
+        item: Option<(usize, &Item<K, V>, u64)>,
+        pending: Option<Pending<K, V>>,
+    ) -> Self {
         let len = ranges.iter().map(|run| run.len).sum::<usize>() + usize::from(item.is_some());
-        let new = Self::allocate(0, len);
+        let new = Self::allocate(0, len, pending.map(|pending| pending.role));
+        if let Some(pending) = pending {
+            let parts = Self::parts(0, len, true);
+            // SAFETY: a node of this kind ends with it.
+            unsafe { new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V>>().write(pending) };
+        }
         let mut at = 0;
         for (place, run) in ranges.iter().enumerate() {
             // SAFETY: the caller's promise, and the new leaf is as long as all of it.
@@ -338,7 +406,7 @@ impl<K, V> Ref<K, V> {
                 }
             }
             at += run.len;
-            if let (0, Some((item, prefix))) = (place, item) {
+            if let Some((_, item, prefix)) = item.filter(|item| item.0 == place) {
                 // SAFETY: counted above, and the caller's promise.
                 unsafe { new.set(at, item, prefix) };
                 at += 1;
@@ -353,7 +421,7 @@ impl<K, V> Ref<K, V> {
     ///
     /// The items can be read.
     pub(super) unsafe fn leaf_of(items: &[(Item<K, V>, u64)]) -> Self {
-        let new = Self::allocate(0, items.len());
+        let new = Self::allocate(0, items.len(), None);
         for (at, (item, prefix)) in items.iter().enumerate() {
             // SAFETY: as long as there are items, and the caller's promise.
             unsafe { new.set(at, item, *prefix) };
@@ -410,7 +478,7 @@ impl<K, V> Ref<K, V> {
         separators: &[Separator<K, V>],
     ) -> Self {
         assert!(level > 0 && children.len() == separators.len() + 1, "one separator between two children");
-        let new = Self::allocate(level, children.len());
+        let new = Self::allocate(level, children.len(), None);
         for (index, separator) in separators.iter().enumerate() {
             // SAFETY: counted above, and the caller's promise. Keys that are copied are plain.
             unsafe {
@@ -431,7 +499,7 @@ impl<K, V> Ref<K, V> {
         new
     }
 
-    /// Frees the node's memory, and nothing that it points to.
+    /// Frees the node's memory, and nothing that it points to but its share of a pending move.
     ///
     /// # Safety
     ///
@@ -450,9 +518,13 @@ impl<K, V> Ref<K, V> {
         let node = node.cast::<Node<K, V>>();
         // SAFETY: nobody reaches the node any more. Mutably, so that loom sees who still does.
         let head = unsafe { node.as_ref() }.head.with_mut(|head| unsafe { *head });
-        let layout = Self::layout(head.level, head.len as usize);
+        let pending = Self(node).pending();
         // SAFETY: allocated with this layout. Slots and heads need no drop.
-        unsafe { dealloc(node.as_ptr().cast(), layout) }
+        unsafe { dealloc(node.as_ptr().cast(), Self::layout(head)) }
+        if let Some(pending) = pending {
+            // SAFETY: the leaf's share.
+            unsafe { Move::<K, V>::release(pending.movement.cast()) }
+        }
     }
 }
 

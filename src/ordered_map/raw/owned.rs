@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use super::Raw;
-use super::entry::{Entry, Item};
+use super::entry::{Boxed, Item};
 use super::form;
 use super::node::{Ref, bare};
 use crate::reclaim::Reclaim;
@@ -18,8 +18,8 @@ pub(in crate::ordered_map) struct Owned<K, V> {
     leaves: alloc::vec::IntoIter<Ref<K, V>>,
     front: Option<(Ref<K, V>, Range<usize>)>,
     back: Option<(Ref<K, V>, Range<usize>)>,
-    /// Entries that were separators.
-    shares: Vec<NonNull<Entry<K, V>>>,
+    /// Boxes of which a share is left: of separators, and of keys that were replaced.
+    shares: Vec<Boxed<K, V>>,
     len: usize,
 }
 
@@ -32,7 +32,8 @@ impl<K, V> Owned<K, V> {
         let mut nodes: Vec<Ref<K, V>> = unsafe { Ref::new(root) }.into_iter().collect();
         while let Some(node) = nodes.pop() {
             if node.level() == 0 {
-                len += node.len();
+                len += node.shown();
+                shares.extend(node.replaced());
                 leaves.push(node);
                 continue;
             }
@@ -61,6 +62,9 @@ impl<K, V> Owned<K, V> {
         loop {
             if let Some((leaf, range)) = &mut self.front {
                 if let Some(index) = range.next() {
+                    if index == leaf.hidden() {
+                        continue;
+                    }
                     self.len -= 1;
                     // SAFETY: within the leaf, and each is taken once.
                     return Some(unsafe { take(leaf.item(index)) });
@@ -78,6 +82,9 @@ impl<K, V> Owned<K, V> {
         loop {
             if let Some((leaf, range)) = &mut self.back {
                 if let Some(index) = range.next_back() {
+                    if index == leaf.hidden() {
+                        continue;
+                    }
                     self.len -= 1;
                     // SAFETY: within the leaf, and each is taken once.
                     return Some(unsafe { take(leaf.item(index)) });
@@ -103,7 +110,7 @@ unsafe fn take<K, V>(item: Item<K, V>) -> (K, V) {
     // SAFETY: the caller's promise; what is not boxed is plain.
     unsafe {
         match item.entry {
-            Some(entry) => Entry::into_pair(entry),
+            Some(entry) => entry.into_pair(),
             None => {
                 debug_assert!(form::values_inline::<K, V>());
                 (item.key.read(), item.value.read())
@@ -122,8 +129,8 @@ impl<K, V> Drop for Owned<K, V> {
                     drop(pair);
                 }
                 while let Some(entry) = self.0.shares.pop() {
-                    // SAFETY: a separator's share, whose node is gone.
-                    unsafe { Entry::<K, V>::release(entry.cast()) };
+                    // SAFETY: a share of what is gone.
+                    unsafe { entry.release() };
                 }
             }
         }

@@ -24,16 +24,16 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use equivalent::Comparable;
 
 use super::cursor::HEIGHT;
-use super::entry::Entry;
+use super::entry::Boxed;
 use super::node::{Ref, Run, Separator, Slot, frozen, is_frozen, is_needy};
 use super::search::{self, Edge};
-use super::{Above, Raw};
-use crate::reclaim::{Reclaim, Retired};
+use super::{Above, Place, Raw};
+use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
 
 const SMALL: bool = cfg!(any(latchfree_loom, latchfree_stall));
@@ -75,9 +75,9 @@ struct Plan<K, V> {
     old: Vec<Ref<K, V>>,
     /// Nodes that were made for it.
     fresh: Vec<Ref<K, V>>,
-    /// Entries that become separators, and those that cease to be one.
-    acquired: Vec<NonNull<Entry<K, V>>>,
-    dropped: Vec<NonNull<Entry<K, V>>>,
+    /// Boxes that become separators, and those that cease to be one, or whose key was replaced by a move.
+    acquired: Vec<Boxed<K, V>>,
+    dropped: Vec<Boxed<K, V>>,
 }
 
 impl<K, V> Plan<K, V> {
@@ -98,12 +98,23 @@ impl<K, V> Plan<K, V> {
     /// # Safety
     ///
     /// They are leaves that may be read.
-    unsafe fn leaves(&mut self, group: &[Ref<K, V>], at_end: bool) {
+    unsafe fn leaves(&mut self, originals: &[Ref<K, V>], at_end: bool) {
+        // Moves that are pending in them are decided here, and what they hide is left out. Their slots are frozen, so that no new
+        // ones come.
+        let group: Vec<_> = originals
+            .iter()
+            .map(|&leaf| {
+                leaf.abandon();
+                self.dropped.extend(leaf.replaced());
+                // SAFETY: the caller lets us read it.
+                if leaf.is_pending() { unsafe { leaf.settled() } } else { leaf }
+            })
+            .collect();
         let total = group.iter().map(|leaf| leaf.len()).sum();
         for piece in pieces(0, total, group.len() > 1, at_end) {
             let mut runs = Vec::with_capacity(group.len());
             let mut before = 0;
-            for &leaf in group {
+            for &leaf in &group {
                 let within = |at: usize| at.clamp(before, before + leaf.len()) - before;
                 let range = within(piece.start)..within(piece.end);
                 if !range.is_empty() {
@@ -112,21 +123,26 @@ impl<K, V> Plan<K, V> {
                 before += leaf.len();
             }
             // SAFETY: the ranges are within their leaves, which the caller lets us read.
-            let leaf = unsafe { Ref::leaf(&runs, None) };
+            let leaf = unsafe { Ref::leaf(&runs, None, None) };
             self.fresh.push(leaf);
             if piece.start > 0 {
                 // SAFETY: not empty: there are entries before and in every piece but the first.
                 let separator = unsafe { leaf.first_as_separator() };
                 if let Some(entry) = separator.entry {
-                    // SAFETY: a leaf owns it.
-                    unsafe { entry.as_ref() }.acquire();
+                    entry.acquire();
                     self.acquired.push(entry);
                 }
                 self.separators.push(separator);
             }
             self.children.push(leaf.as_ptr());
         }
-        self.old.extend_from_slice(group);
+        for (&leaf, &original) in group.iter().zip(originals) {
+            if leaf != original {
+                // SAFETY: made above, and never published.
+                unsafe { leaf.free() };
+            }
+        }
+        self.old.extend_from_slice(originals);
     }
 
     /// Cuts the children of a group of adjacent inner nodes anew; `between` are the separators of the group.
@@ -297,11 +313,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         // its slot is frozen and its parent about to be replaced.
         if slot.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             let nodes = plan.old.into_iter().map(Self::retired_node);
-            let shares = plan.dropped.into_iter().map(|entry| Retired {
-                object: entry.cast(),
-                reclaim: Entry::<K, V>::release,
-                bytes: 0,
-            });
+            let shares = plan.dropped.into_iter().map(Boxed::retired_share);
             // SAFETY: replaced by the exchange that we won, and with them the separators that were dropped.
             unsafe { self.retire(nodes.chain(shares), guard) };
         } else {
@@ -311,14 +323,17 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             }
             for entry in plan.acquired {
                 // SAFETY: the share that was acquired for the plan; the leaf's share is still there.
-                unsafe { Entry::<K, V>::release(entry.cast()) };
+                unsafe { entry.release() };
             }
         }
     }
 
     /// Looks for nodes that are too long or too short on the way to an edge, and has them rebuilt.
     #[cold]
-    pub(super) fn tend<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) {
+    pub(super) fn tend<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard)
+    where
+        K: Ord,
+    {
         for _ in 0..ROUNDS {
             if self.tend_once(edge, guard) {
                 return;
@@ -327,7 +342,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// True if nothing was to be done; else something was, by us or by somebody else, and it is worth looking again.
-    fn tend_once<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) -> bool {
+    fn tend_once<Q: ?Sized + Comparable<K>>(&self, edge: Edge<'_, Q>, guard: &R::Guard) -> bool
+    where
+        K: Ord,
+    {
         let mut slot: &Slot<K, V> = &self.root;
         let mut above: Above<'_, K, V> = None;
         let (mut at_start, mut at_end) = (true, true);
@@ -342,6 +360,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             // SAFETY: read from a slot under the guard, and without bits.
             let Some(node) = (unsafe { Ref::new(pointer) }) else { return true };
             let (level, len) = (node.level(), node.len());
+            if node.is_pending() {
+                // How long it is is known when the move is decided, and only a leaf without a move becomes needy.
+                self.settle(&Place { slot, leaf: Some(node), is_root: above.is_none() }, node, guard);
+                return false;
+            }
             match above {
                 None if level == 0 && len > LEAF_MAX => {
                     self.grow(node, guard);

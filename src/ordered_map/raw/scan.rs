@@ -28,6 +28,8 @@ struct Side<K, V> {
     cursor: Cursor<K, V>,
     leaf: Ref<K, V>,
     left: Range<usize>,
+    /// The place in the leaf that is left out, as it was when the leaf was read.
+    hidden: usize,
     /// The other edge lies in this leaf.
     last: bool,
 }
@@ -63,12 +65,15 @@ impl<K: Ord, V> Scan<K, V> {
                 self.front = leaf.map(|leaf| {
                     // SAFETY: a leaf, protected by the caller's guard.
                     let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
-                    Side { cursor, leaf, last: left.end < leaf.len(), left }
+                    Side { cursor, leaf, last: left.end < leaf.len(), left, hidden: leaf.hidden() }
                 });
                 self.done = self.front.is_none();
                 continue;
             };
             if let Some(index) = side.left.next() {
+                if index == side.hidden {
+                    continue;
+                }
                 // SAFETY: within the leaf.
                 let item = unsafe { side.leaf.item(index) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
@@ -84,6 +89,7 @@ impl<K: Ord, V> Scan<K, V> {
                 Some(leaf) => {
                     let [_, end] = edges();
                     side.leaf = leaf;
+                    side.hidden = leaf.hidden();
                     // SAFETY: a leaf, protected by the caller's guard.
                     side.left = 0..unsafe { search::before(leaf, end) };
                     side.last = side.left.end < leaf.len();
@@ -113,12 +119,15 @@ impl<K: Ord, V> Scan<K, V> {
                 self.back = leaf.map(|leaf| {
                     // SAFETY: a leaf, protected by the caller's guard.
                     let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
-                    Side { cursor, leaf, last: left.start > 0, left }
+                    Side { cursor, leaf, last: left.start > 0, left, hidden: leaf.hidden() }
                 });
                 self.done = self.back.is_none();
                 continue;
             };
             if let Some(index) = side.left.next_back() {
+                if index == side.hidden {
+                    continue;
+                }
                 // SAFETY: within the leaf.
                 let item = unsafe { side.leaf.item(index) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
@@ -134,6 +143,7 @@ impl<K: Ord, V> Scan<K, V> {
                 Some(leaf) => {
                     let [start, _] = edges();
                     side.leaf = leaf;
+                    side.hidden = leaf.hidden();
                     // SAFETY: a leaf, protected by the caller's guard.
                     side.left = unsafe { search::before(leaf, start) }..leaf.len();
                     side.last = side.left.start > 0;
@@ -194,7 +204,8 @@ impl<K, V> Leaves<K, V> {
 
 impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// The entries between two edges as they were at one moment: leaves that are the same in two collections were all there
-    /// between them, for none ever comes back. A repetition is due to a change that another thread made.
+    /// between them, for none ever comes back, and so was what moves had made of them, for a move is decided once. A repetition
+    /// is due to a change that another thread made.
     pub(in crate::ordered_map) fn snapshot<Q: ?Sized + Comparable<K>>(
         &self,
         start: Edge<'_, Q>,
@@ -208,18 +219,23 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             while let Some(leaf) = next {
                 // SAFETY: a leaf.
                 let until = unsafe { search::before(leaf, end) };
+                let is_last = until < leaf.len();
                 // SAFETY: as above.
                 let from = if leaves.is_empty() { unsafe { search::before(leaf, start) } } else { 0 };
-                leaves.push((leaf, from..until.max(from)));
-                next = if until < leaf.len() { None } else { cursor.right() };
+                let (until, hidden) = (until.max(from), leaf.hidden());
+                if (from..until).contains(&hidden) {
+                    leaves.extend([(leaf, from..hidden), (leaf, hidden + 1..until)]);
+                } else {
+                    leaves.push((leaf, from..until));
+                }
+                next = if is_last { None } else { cursor.right() };
             }
             leaves
         };
         let mut leaves: Vec<Part<K, V>> = collect();
         while leaves.len() > 1 {
             let again = collect();
-            let same =
-                leaves.len() == again.len() && leaves.iter().zip(&again).all(|(one, two)| one.0 == two.0);
+            let same = leaves == again;
             leaves = again;
             if same {
                 break;
@@ -235,10 +251,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         edge: Edge<'_, Q>,
         _guard: &R::Guard,
     ) -> Option<Item<K, V>> {
-        self.nearest(edge, Cursor::right, |leaf| {
+        self.nearest(edge, Cursor::right, |leaf, hidden| {
             // SAFETY: a leaf, and an index within it.
             unsafe {
                 let index = search::before(leaf, edge);
+                let index = index + usize::from(index == hidden);
                 (index < leaf.len()).then(|| leaf.item(index))
             }
         })
@@ -250,9 +267,13 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         edge: Edge<'_, Q>,
         _guard: &R::Guard,
     ) -> Option<Item<K, V>> {
-        self.nearest(edge, Cursor::left, |leaf| {
+        self.nearest(edge, Cursor::left, |leaf, hidden| {
             // SAFETY: a leaf, and an index within it.
-            unsafe { search::before(leaf, edge).checked_sub(1).map(|index| leaf.item(index)) }
+            unsafe {
+                let index = search::before(leaf, edge).checked_sub(1)?;
+                let index = if index == hidden { index.checked_sub(1)? } else { index };
+                Some(leaf.item(index))
+            }
         })
     }
 
@@ -262,7 +283,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &self,
         edge: Edge<'_, Q>,
         step: impl Fn(&mut Cursor<K, V>) -> Option<Ref<K, V>>,
-        choose: impl Fn(Ref<K, V>) -> Option<Item<K, V>>,
+        choose: impl Fn(Ref<K, V>, usize) -> Option<Item<K, V>>,
     ) -> Option<Item<K, V>> {
         let mut passed: Vec<Ref<K, V>> = Vec::new();
         loop {
@@ -270,7 +291,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, edge) };
             let (mut count, mut same, mut found) = (0, true, None);
             while let Some(leaf) = next {
-                found = choose(leaf);
+                // If a move is decided meanwhile that hid something here, or will, this leaf is passed in one of two rounds only.
+                found = choose(leaf, leaf.hidden());
                 if count == 0 && found.is_some() {
                     return found;
                 }
@@ -317,16 +339,17 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             let until = unsafe { search::before(leaf, end) };
             let (mut kept, mut doomed) = (Vec::new(), Vec::new());
             let mut kept_from = 0;
+            let hidden = leaf.hidden();
             for index in from..until {
                 // SAFETY: within the leaf; key and value are protected by the guard.
-                if !unsafe { keeps(leaf.item(index), &mut keep) } {
+                if index != hidden && !unsafe { keeps(leaf.item(index), &mut keep) } {
                     kept.push(Run::new(Some(leaf), kept_from..index));
                     doomed.push(index);
                     kept_from = index + 1;
                 }
             }
             kept.push(Run::new(Some(leaf), kept_from..leaf.len()));
-            // SAFETY: these runs are within the leaf, and leave out what is doomed.
+            // SAFETY: these runs are within the leaf, and leave out what is doomed; it is exchanged only if no move is pending in it.
             if !doomed.is_empty() && !unsafe { self.prune(leaf, &kept, &doomed, guard) } {
                 for index in core::mem::take(&mut doomed) {
                     // SAFETY: within the leaf, which the guard protects.
@@ -358,7 +381,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             return false;
         }
         // SAFETY: the caller's promise.
-        let new = unsafe { Ref::leaf(kept, None) };
+        let new = unsafe { Ref::leaf(kept, None, None) };
         // SAFETY: the new leaf is the old one without the doomed.
         unsafe { self.replace(&place, leaf, new, doomed.iter().copied(), edge, guard) }
     }

@@ -139,7 +139,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         probe: Probe<'_, Q>,
         mut predicate: impl FnMut(&K, &V) -> bool,
         guard: &R::Guard,
-    ) -> Result<Option<Item<K, V>>, Item<K, V>> {
+    ) -> Result<Option<Item<K, V>>, Item<K, V>>
+    where
+        K: Ord,
+    {
         loop {
             let place = self.place(Edge::Below(probe), guard);
             // SAFETY: a leaf that the guard protects.

@@ -75,6 +75,12 @@ impl World {
             None => Step::Insert(self.value()),
         });
     }
+    fn reschedule(&self, old: u16, new: u16) {
+        let map = self.map.pin();
+        if let Ok(value) = map.reschedule(&old, new) {
+            assert!(value.id < usize::MAX);
+        }
+    }
     fn scan(&self) {
         let map = self.map.pin();
         let keys: Vec<_> = map.keys().copied().collect();
@@ -113,6 +119,10 @@ fn case(victims: Vec<Operation>, pops: bool) -> Case {
                 world.pop_while();
             }
             world.update(30);
+            world.insert(33);
+            world.reschedule(33, 86);
+            world.reschedule(86, 12);
+            world.remove(12);
         })),
         job(Box::new(move |world| {
             world.compute(46);
@@ -124,6 +134,8 @@ fn case(victims: Vec<Operation>, pops: bool) -> Case {
             }
             world.scan();
             assert!(pops || world.map.pin().first_key_value().is_some());
+            world.reschedule(25, 65);
+            world.reschedule(65, 25);
             world.map.collect();
         })),
     ];
@@ -144,6 +156,10 @@ fn case(victims: Vec<Operation>, pops: bool) -> Case {
         for key in [11, 12, 13, 24, 26, 41, 47, 61, 90] {
             world.insert(key);
             assert!(world.map.pin().contains_key(&key));
+        }
+        // One of them from leaf to leaf, past what the stopped thread has begun.
+        for (old, new) in [(90, 14), (14, 72), (72, 90)] {
+            assert!(world.map.pin().reschedule(&old, new).is_ok());
         }
         for key in [11, 12, 13, 24, 26, 41, 47, 61, 90] {
             world.remove(key);
@@ -298,6 +314,37 @@ fn pops() {
     check_pops("pop_last x 3", (ONE / 3, 100), &[|world| (0..3).for_each(|_| world.pop_last())]);
     check_pops("pop_first_while x 2", (ONE / 3, 100), &[|world| (0..2).for_each(|_| world.pop_while())]);
     check_pops("clear", (ONE / 3, 100), &[|world| world.map.clear()]);
+}
+
+/// Over two leaves upwards and downwards, within one, and to keys that are taken; the others need both leaves, and move the
+/// same entry themselves.
+#[test]
+fn reschedule() {
+    check("reschedule up", (ONE, 50), &[|world| world.reschedule(25, 71)]);
+    check("reschedule down", (ONE, 50), &[|world| world.reschedule(45, 11)]);
+    check(
+        "reschedule within, refused",
+        (ONE / 3, 50),
+        &[|world| {
+            world.reschedule(25, 26);
+            world.reschedule(26, 70);
+            world.reschedule(27, 28);
+        }],
+    );
+    check_pops(
+        "reschedule against pops",
+        (ONE / 3, 100),
+        &[|world| {
+            world.reschedule(10, 55);
+            world.reschedule(80, 5);
+        }],
+    );
+    check(
+        "reschedule twice",
+        (TWO, 100),
+        &[|world| world.reschedule(25, 71), |world| world.reschedule(45, 24)],
+    );
+    check_pops("reschedule, pop_first", (TWO, 100), &[|world| world.reschedule(10, 66), World::pop_first]);
 }
 
 #[test]
