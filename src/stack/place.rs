@@ -67,7 +67,7 @@ impl<T> Magazine<T> {
 
     /// One node as an object, whose `next` others may still follow.
     pub(super) fn single_object(word: Word<T>) -> (NonNull<u8>, usize) {
-        let mark = if word.is_alone() { ALONE } else { SINGLE };
+        let mark = if word.is_plain() { ALONE } else { SINGLE };
         let node = word.node().map_addr(|address| address | mark);
         // SAFETY: nodes are not null.
         (unsafe { NonNull::new_unchecked(node) }.cast(), size_of::<Node<T>>())
@@ -91,7 +91,7 @@ impl<T> Magazine<T> {
         }
         let node = object.as_ptr().map_addr(|address| address & !mark).cast::<Node<T>>();
         let mut magazine = Self::new();
-        magazine.push(if mark == ALONE { Word::alone(node) } else { Word::from_raw(node) });
+        magazine.push(if mark == ALONE { Word::plain(node) } else { Word::from_raw(node) });
         magazine
     }
 
@@ -116,7 +116,7 @@ impl<T> Magazine<T> {
 
 /// Marks of an object that is no magazine but a node of a slab ...
 const SINGLE: usize = 1;
-/// ... or one that was allocated by itself.
+/// ... or one that was allocated by itself, without generations.
 const ALONE: usize = 2;
 
 /// What a thread has.
@@ -338,7 +338,7 @@ impl<T> Place<T> {
         }
     }
 
-    /// Makes new nodes the spare ones; there were none.
+    /// Makes new nodes the spare ones; there were none. `None` if nodes have no generations here.
     ///
     /// # Safety
     ///
@@ -348,7 +348,7 @@ impl<T> Place<T> {
         unsafe {
             let len = self.with(|spare| {
                 if spare.fresh_len == 0 {
-                    (spare.fresh, spare.fresh_len) = (Slab::allocate(), Slab::<T>::LEN);
+                    (spare.fresh, spare.fresh_len) = (Slab::allocate()?, Slab::<T>::LEN);
                 }
                 if spare.loaded.is_null() {
                     spare.loaded = Box::into_raw(Magazine::new());
@@ -360,9 +360,9 @@ impl<T> Place<T> {
                 }
                 (spare.fresh, spare.fresh_len) = (spare.fresh.add(len), spare.fresh_len - len);
                 spare.patience = PATIENCE;
-                len
+                Some(len)
             });
-            self.refilled(len);
+            self.refilled(len?);
             self.take()
         }
     }

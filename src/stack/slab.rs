@@ -4,7 +4,7 @@
 //!   slab, aligned to SIZE    [ left | node | node | node | ... ]        left: nodes that are not freed yet
 //! ```
 //! A burst of items thus costs an allocation for some dozens of them, and lies in adjacent lines. A node's slab is found by
-//! its address. Large nodes, and those of threads without a place, are allocated one by one.
+//! its address. Large nodes, those of threads without a place, and those without generations are allocated one by one.
 //!
 //! **Invariants**: whoever frees nodes of a slab owns them, and nobody else will look at them. A slab's memory belongs to its
 //! nodes: it is freed by who frees the last one, after all others were.
@@ -47,11 +47,19 @@ impl<T> Slab<T> {
         Layout::from_size_align(size, SIZE).expect("a constant")
     }
 
-    /// `LEN` new, adjacent nodes.
-    pub(super) fn allocate() -> *mut Node<T> {
-        if Self::LEN == 1 {
-            return Self::allocate_alone();
+    /// `LEN` new, adjacent nodes with generations; `None` if the allocator's addresses leave no room for these.
+    pub(super) fn allocate() -> Option<*mut Node<T>> {
+        let first = if Self::LEN == 1 { Self::allocate_alone() } else { Self::allocate_some() };
+        if Word::has_generations(first) {
+            return Some(first);
         }
+        let mut free = Free::new();
+        // SAFETY: allocated above, and nobody knows them.
+        unsafe { if Self::LEN == 1 { free.free(Word::plain(first)) } else { free.free_some(first, Self::LEN) } };
+        None
+    }
+
+    fn allocate_some() -> *mut Node<T> {
         // SAFETY: the layout's size is not 0.
         let slab = unsafe { alloc(Self::layout()) };
         if slab.is_null() {
@@ -78,9 +86,9 @@ impl<T> Slab<T> {
         node
     }
 
-    /// A node that is no slab's.
+    /// A node that is no slab's, and has no generations.
     pub(super) fn alone() -> Word<T> {
-        Word::alone(Self::allocate_alone())
+        Word::plain(Self::allocate_alone())
     }
 }
 
@@ -101,7 +109,7 @@ impl<T> Free<T> {
     /// The node is the caller's, holds no value, and nobody else will look at it.
     #[inline]
     pub(super) unsafe fn free(&mut self, word: Word<T>) {
-        if Slab::<T>::LEN == 1 || word.is_alone() {
+        if Slab::<T>::LEN == 1 || word.is_plain() {
             // SAFETY: the caller's promise; it came from `allocate_alone`.
             unsafe {
                 ptr::drop_in_place(word.node());
