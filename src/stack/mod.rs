@@ -225,6 +225,8 @@ impl<T, R: Reclaim> Stack<T, R> {
     pub fn pop_many_into(&self, items: &mut Vec<T>, max: usize) -> usize {
         let before = items.len();
         let mut taken = self.raw.pop_many(max);
+        // Should this panic, they are dropped.
+        items.reserve(taken.left());
         items.extend(core::iter::from_fn(|| taken.next()));
         items.len() - before
     }

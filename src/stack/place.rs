@@ -218,7 +218,9 @@ impl<T> Place<T> {
     pub(super) unsafe fn take(&self) -> Option<Word<T>> {
         let last = self.fill().checked_sub(1)?;
         // SAFETY: the caller's promise; a place that has nodes has a magazine, and so many in it.
-        let word = unsafe { self.with(|spare| *(&raw const (*spare.loaded).words).cast::<*mut Node<T>>().add(last)) };
+        let word = unsafe {
+            self.with(|spare| *(&raw const (*spare.loaded).words).cast::<*mut Node<T>>().add(last))
+        };
         // Relaxed: as in `refilled`.
         self.fill.store(last, Ordering::Relaxed);
         Some(Word::from_raw(word))

@@ -39,7 +39,8 @@ impl<T> Slab<T> {
     };
     /// Nodes of the largest slabs; 1 for nodes that are allocated by themselves.
     const LEN: usize = {
-        let fit = if SIZE > Self::FIRST + SPARE { (SIZE - Self::FIRST - SPARE) / size_of::<Node<T>>() } else { 0 };
+        let fit =
+            if SIZE > Self::FIRST + SPARE { (SIZE - Self::FIRST - SPARE) / size_of::<Node<T>>() } else { 0 };
         if fit < 4 {
             1
         } else if cfg!(any(latchfree_loom, latchfree_stall)) {

@@ -517,6 +517,11 @@ pub(super) struct Taken<'a, T, R: Reclaim> {
 }
 
 impl<T, R: Reclaim> Taken<'_, T, R> {
+    /// How many there are, of those that `pop_many` took.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     pub(super) fn next(&mut self) -> Option<T> {
         let word = self.next;
         if word.is_null() || self.left == 0 {
