@@ -38,9 +38,9 @@ use crate::sync::const_fn;
 /// happens before what another does after it popped it. An empty answer is linearizable: there was an instant during the
 /// call at which the stack was empty. Batches are pushed and popped as a whole, in one step.
 ///
-/// **Memory.** A node an item: a pointer more than the item, rounded up to 16 bytes. Nodes are allocated in slabs of a KiB, those
-/// above 240 bytes one by one; a slab returns to the allocator when all its nodes have. A thread uses its nodes again at once,
-/// keeps at most three magazines of 32 of them (4 KiB, but at least a node, each) and the rest of a slab, and leaves them to the
+/// **Memory.** A node an item: a pointer more than the item, rounded up to 16 bytes. Nodes are allocated in slabs of up to
+/// 4 KiB, those above 1,000 bytes one by one; a slab returns to the allocator when all its nodes have. A thread uses its nodes again
+/// at once, keeps at most three magazines of 64 of them (4 KiB, but at least a node, each) and the rest of a slab, and leaves them to the
 /// stack when it exits; what is more goes through the reclaimer, which keeps up to 192 KiB for reuse.
 /// [`backlog`](Self::backlog) tells how much waits there, [`collect`](Self::collect) returns both to the allocator.
 ///

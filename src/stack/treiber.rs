@@ -15,7 +15,7 @@
 //!    and came back, for what it read below is stale (ABA). Whenever a node is taken out, its next word is `A|g+1`; only
 //!    when the generations are used up does it go through the reclaimer, and begins with `A|0` when every guard of that
 //!    time has ended. So the same word comes back only after the guard of everybody who saw it. This is why a spare node
-//!    can be used again at once, while others may still look at it, and why one in 15 only is retired.
+//!    can be used again at once, while others may still look at it, and why one in 256 only is retired.
 //! 2. *A node stays a node of this stack while a guard that could have seen it lasts.* A late pop may read `next` of a spare
 //!    node; that is atomic, and its exchange fails by (1). So spare nodes belong to the stack, each to one thread's place
 //!    ([`place`](super::place)), and never pass to another stack or to the allocator but through the reclaimer, which counts
@@ -25,13 +25,14 @@
 //!    looks at `readers` afterwards, all in the one order of `SeqCst`: if it sees none, then every later reader sees a top
 //!    without this node. If it sees one, the node goes through the reclaimer, untouched; readers are pinned.
 //! 4. *`top` is changed by read-modify-writes only*, so whoever reads it acquires every push before.
-//! 5. *While a word is at the top, nothing below it changes.* So a pop of many walks down and looks at the top after each word
-//!    that it read and before it follows it: if the top is still the same, then by (1) it was all the time, and the word is of
-//!    a node that was in the stack during the guard. Without that look, a walk could come to a node that was taken out and
-//!    get a new `next` from a push, which has no guard and may name a node that is long freed.
+//! 5. *While a word is at the top, nothing below it changes.* So a pop of many walks down, and looks at the top after each word
+//!    that it read and before it follows it: if the top is still the same, then by (1) it was all the time, the word is what
+//!    lies below, and what was done before that node was pushed has been acquired with the top. What is read of a node that
+//!    was taken out and used again names a node that was at the top during the guard, so it is protected; but its contents
+//!    have not been acquired, so it is not followed.
 //!
 //! **Non-invariants**: the sum of what the places say may be behind or ahead of the list, while operations are under way. What
-//! a spare node's `next` names may be freed.
+//! a spare node's `next` names may be freed, but not under the guard of who saw that node in the stack.
 //!
 //! **Linearization.** Push, push_all, pop, pop_many and pop_all at their successful exchange of `top`, or at the exchange in
 //! [`elimination`](super::elimination). `None` where `top` was read as null; the fence before the deciding read orders
@@ -40,7 +41,7 @@
 //!
 //! **Progress.** An exchange fails only because another operation's succeeded. Nobody waits; a pause after a lost race is
 //! bounded in time. A stopped thread holds back reclamation (stopped in a pop, a peek or an iteration: pinned), which then
-//! costs memory: one node in 15 that is popped, all of them while a reader is stopped.
+//! costs memory: one node in 256 that is popped, all of them while a reader is stopped.
 //!
 //! **Who frees what.** Values are moved out by whoever takes the node. A spare node is freed with the stack, or retired: when
 //! a thread has too many, when its generations are used up, by `collect`. Garbage holds no values. Threads that go leave
@@ -373,13 +374,13 @@ impl<T, R: Reclaim> Raw<T, R> {
             let mut next = unsafe { top.next_if_there() };
             let mut count = 1;
             while count < max && !next.is_null() {
-                // Before the word below is followed: while this one is at the top nothing below changes, and what lay there
-                // during the guard is protected by it. Acquire, in `next_if_there`: this load comes after that.
+                // Relaxed: comes after the load in `next_if_there`, by its Acquire; what is below was acquired with `top`, if it is
+                // still the same (invariant 5).
                 if self.top.load(Ordering::Relaxed) != top.raw() {
                     backoff::lost_again(self.here());
                     continue 'again;
                 }
-                // SAFETY: protected by the guard, as it is in the stack.
+                // SAFETY: protected by the guard (invariant 2), as it is in the stack.
                 next = unsafe { next.next_if_there() };
                 count += 1;
             }
