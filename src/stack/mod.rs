@@ -54,6 +54,9 @@ use crate::sync::const_fn;
 /// Nothing is lent: a pop moves the item out, and its new owner may drop it at once. So [`peek`](Self::peek) and
 /// [`iter`](Self::iter) return copies, of items that are `Copy`.
 ///
+/// When not to use it: where nobody is ever stopped, a short mutex around a vector costs less an item where the stack grows to
+/// thousands of items and shrinks again, for here each item has a node.
+///
 /// The algorithm is R. K. Treiber's (1986), with the elimination of D. Hendler, N. Shavit and L. Yerushalmi
 /// ([2004](https://doi.org/10.1145/1007912.1007944)).
 ///

@@ -116,8 +116,8 @@ impl<T> Magazine<T> {
 
     /// # Safety
     ///
-    /// Nobody else will look at the nodes.
-    unsafe fn free(self: Box<Self>, free: &mut Free<T>) {
+    /// Nobody will look at the nodes any more, here or elsewhere.
+    unsafe fn free(&self, free: &mut Free<T>) {
         // SAFETY: the caller's promise; nodes in magazines hold no values.
         self.words[..self.len].iter().for_each(|&word| unsafe { free.free(Word::from_raw(word)) });
     }
