@@ -72,6 +72,15 @@ fn batches<R: Both>() {
     assert_eq!((all.next(), all.next()), (None, None));
     drop(all);
     assert_eq!(rest(&stack), [77]);
+    stack.push_all(0..500);
+    assert!(stack.pop_many(0).is_empty());
+    assert_eq!(stack.pop_many(3), [499, 498, 497]);
+    let mut items = vec![0];
+    assert_eq!(stack.pop_many_into(&mut items, 495), 495);
+    assert!(items[1..].iter().copied().eq((2..497).rev()));
+    assert_eq!(stack.len(), 2);
+    assert_eq!(stack.pop_many(usize::MAX), [1, 0]);
+    assert!(stack.pop_many(usize::MAX).is_empty() && stack.is_empty());
     // On a thread that did not take it.
     stack.push_all(0..5000);
     let all = stack.pop_all();

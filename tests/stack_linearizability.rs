@@ -23,6 +23,7 @@ struct Mix {
     pop: u64,
     push_all: u64,
     pop_all: u64,
+    pop_many: u64,
     is_empty: u64,
     peek: u64,
 }
@@ -47,7 +48,13 @@ fn record<R: Both>(mix: Mix, ops: usize, seed: u64) -> Vec<Record> {
                     let mut rng = Rng(seed * 977 + thread * 31 + 1);
                     let mut next = thread << 40;
                     let mut record = Record::default();
-                    let all = mix.push + mix.pop + mix.push_all + mix.pop_all + mix.is_empty + mix.peek;
+                    let all = mix.push
+                        + mix.pop
+                        + mix.push_all
+                        + mix.pop_all
+                        + mix.pop_many
+                        + mix.is_empty
+                        + mix.peek;
                     start.wait();
                     for _ in 0..ops {
                         let mut pick = rng.below(all);
@@ -57,7 +64,7 @@ fn record<R: Both>(mix: Mix, ops: usize, seed: u64) -> Vec<Record> {
                             hit
                         };
                         let (push, pop, push_all) = (is(mix.push), is(mix.pop), is(mix.push_all));
-                        let (pop_all, peek) = (is(mix.pop_all), is(mix.peek));
+                        let (pop_all, pop_many, peek) = (is(mix.pop_all), is(mix.pop_many), is(mix.peek));
                         let count = rng.below(12);
                         let call = now();
                         if push {
@@ -82,6 +89,16 @@ fn record<R: Both>(mix: Mix, ops: usize, seed: u64) -> Vec<Record> {
                             if record.events.len() == before {
                                 record.events.push(done);
                             }
+                        } else if pop_many {
+                            let max = 1 + count as usize;
+                            let many = stack.pop_many(max);
+                            let done = widened(call, Op::Empty);
+                            if many.len() < max {
+                                record.events.push(done);
+                            }
+                            record
+                                .events
+                                .extend(many.into_iter().map(|value| Event { op: Op::Pop(value), ..done }));
                         } else if peek {
                             match stack.peek() {
                                 Some(value) => record.seen.push(widened(call, Op::Pop(value))),
@@ -120,21 +137,21 @@ fn examine(records: Vec<Record>) {
 
 fn mixed_operations<R: Both>() {
     for round in 0..15 {
-        let mix = Mix { push: 8, pop: 9, push_all: 2, pop_all: 1, is_empty: 2, peek: 1 };
+        let mix = Mix { push: 8, pop: 9, push_all: 2, pop_all: 1, pop_many: 2, is_empty: 2, peek: 1 };
         examine(record::<R>(mix, 3000, round + 1));
     }
 }
 
 fn nearly_empty<R: Both>() {
     for round in 0..15 {
-        let mix = Mix { push: 5, pop: 9, push_all: 0, pop_all: 1, is_empty: 4, peek: 1 };
+        let mix = Mix { push: 5, pop: 9, push_all: 0, pop_all: 1, pop_many: 2, is_empty: 4, peek: 1 };
         examine(record::<R>(mix, 3000, round + 100));
     }
 }
 
 fn batches<R: Both>() {
     for round in 0..15 {
-        let mix = Mix { push: 1, pop: 1, push_all: 5, pop_all: 4, is_empty: 1, peek: 1 };
+        let mix = Mix { push: 1, pop: 1, push_all: 5, pop_all: 4, pop_many: 2, is_empty: 1, peek: 1 };
         examine(record::<R>(mix, 2000, round + 200));
     }
 }
@@ -142,14 +159,14 @@ fn batches<R: Both>() {
 /// Many short runs: threads that begin together, on a stack that nobody used.
 fn bursts<R: Both>() {
     for round in 0..400 {
-        let mix = Mix { push: 4, pop: 4, push_all: 1, pop_all: 1, is_empty: 2, peek: 1 };
+        let mix = Mix { push: 4, pop: 4, push_all: 1, pop_all: 1, pop_many: 2, is_empty: 2, peek: 1 };
         examine(record::<R>(mix, 24, round + 300));
     }
 }
 
 fn looks<R: Both>() {
     for round in 0..15 {
-        let mix = Mix { push: 4, pop: 4, push_all: 0, pop_all: 0, is_empty: 1, peek: 12 };
+        let mix = Mix { push: 4, pop: 4, push_all: 0, pop_all: 0, pop_many: 2, is_empty: 1, peek: 12 };
         examine(record::<R>(mix, 3000, round + 800));
     }
 }

@@ -18,6 +18,7 @@ enum Op {
     PopSome(usize),
     PopMut,
     PopAll(usize),
+    PopMany(usize),
     Look,
     Pinned(usize),
     /// On a thread of its own, which leaves its spare nodes behind.
@@ -29,8 +30,8 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    // Around the size of a list of spare nodes.
-    let count = || prop_oneof![4 => 0..10_usize, 2 => 28..36_usize, 1 => 60..100_usize, 1 => 10..1500_usize];
+    // Around the size of a magazine of spare nodes, and below.
+    let count = || prop_oneof![4 => 0..10_usize, 2 => 28..36_usize, 2 => 60..68_usize, 1 => 120..140_usize, 1 => 10..1500_usize];
     prop_oneof![
         8 => Just(Op::Push),
         6 => count().prop_map(Op::PushAll),
@@ -40,6 +41,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => count().prop_map(Op::PopSome),
         4 => Just(Op::PopMut),
         2 => count().prop_map(Op::PopAll),
+        6 => count().prop_map(Op::PopMany),
         3 => Just(Op::Look),
         3 => count().prop_map(Op::Pinned),
         1 => (0..70_usize).prop_map(Op::Elsewhere),
@@ -96,6 +98,14 @@ fn run<R: Both>(ops: &[Op]) {
                 (0..max).for_each(|_| agree(all.next(), same.next(), model.pop()));
                 model.clear();
                 assert!(strings.is_empty() && numbers.is_empty());
+            }
+            Op::PopMany(max) => {
+                let (many, same) = (strings.pop_many(max), numbers.pop_many(max));
+                assert_eq!(same.len(), max.min(model.len()));
+                assert_eq!(many.len(), same.len());
+                many.into_iter()
+                    .zip(same)
+                    .for_each(|(string, number)| agree(Some(string), Some(number), model.pop()));
             }
             Op::Look => {
                 assert_eq!(numbers.peek(), model.last().copied());

@@ -87,6 +87,17 @@ pub unsafe trait Reclaim: Sized + 'static {
     /// Enters a critical section; it lasts as long as the guard.
     fn pin() -> Self::Guard;
 
+    /// Runs `f` in a critical section of its own, as short as that: what a structure does inside one operation.
+    ///
+    /// # Safety
+    ///
+    /// `f` neither pins nor panics, and runs no user code.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn briefly<T>(f: impl FnOnce(&Self::Guard) -> T) -> T {
+        f(&Self::pin())
+    }
+
     /// Ends the guard's critical section and begins a new one, if the guard is the only one of its kind here.
     fn repin(guard: &mut Self::Guard);
 

@@ -46,8 +46,16 @@ impl<T> Elimination<T> {
         }
     }
 
+    /// The places, unless no push has ever lost a race.
+    fn existing(&self) -> Option<&Offers<T>> {
+        // Acquire: pairs with the Release in `offers`, for the places.
+        // SAFETY: published once, and freed with `self`.
+        unsafe { self.offers.load(Ordering::Acquire).as_ref() }
+    }
+
+    #[cold]
     fn offers(&self) -> &Offers<T> {
-        // Acquire: pairs with the Release below, for the places.
+        // Acquire: as above.
         let mut offers = self.offers.load(Ordering::Acquire);
         if offers.is_null() {
             let new = Box::new(core::array::from_fn(|_| CachePadded::new(AtomicPtr::new(ptr::null_mut()))));
@@ -85,9 +93,9 @@ impl<T> Elimination<T> {
                 .is_err()
     }
 
-    /// Takes a node that is offered, which is the caller's from here on.
+    /// Takes a node that is offered, which is the caller's from here on. Allocates nothing.
     pub(super) fn take(&self, hint: usize) -> Option<Word<T>> {
-        let offers = self.offers();
+        let offers = self.existing()?;
         (0..WIDTH).find_map(|index| {
             let place = &offers[(hint + index) % offers.len()];
             // Relaxed: only whether there is one; it is not followed.

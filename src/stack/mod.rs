@@ -2,8 +2,11 @@
 
 mod elimination;
 mod node;
+mod place;
+mod slab;
 mod treiber;
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -21,6 +24,7 @@ use crate::sync::const_fn;
 /// | [`push`](Self::push) | lock-free; may allocate a node | one compare-exchange, no guard |
 /// | [`push_all`](Self::push_all) | as `push` | one compare-exchange for all items |
 /// | [`pop`](Self::pop) | lock-free; may allocate to retire nodes, and free some | one compare-exchange |
+/// | [`pop_many`](Self::pop_many) | as `pop` | one compare-exchange for all items |
 /// | [`pop_all`](Self::pop_all) | lock-free | one swap for all items |
 /// | [`peek`](Self::peek), [`iter`](Self::iter) (`T: Copy`) | lock-free | two `fetch_add` |
 /// | [`len`](Self::len) | wait-free | a load for each thread that used the stack |
@@ -34,10 +38,11 @@ use crate::sync::const_fn;
 /// happens before what another does after it popped it. An empty answer is linearizable: there was an instant during the
 /// call at which the stack was empty. Batches are pushed and popped as a whole, in one step.
 ///
-/// **Memory.** A node an item: a pointer more than the item, rounded up to 16 bytes. A thread uses its nodes again at once, keeps
-/// at most three lists of 32 of them (4 KiB, but at least a node, each), and leaves them to the stack when it exits; what is
-/// more goes through the reclaimer, which keeps up to 192 KiB for reuse. [`backlog`](Self::backlog) tells how much waits there,
-/// [`collect`](Self::collect) returns both to the allocator.
+/// **Memory.** A node an item: a pointer more than the item, rounded up to 16 bytes. Nodes are allocated in slabs of up to
+/// 4 KiB, those above 1,000 bytes one by one; a slab returns to the allocator when all its nodes have. A thread uses its nodes again
+/// at once, keeps at most three magazines of 64 of them (4 KiB, but at least a node, each) and the rest of a slab, and leaves them to the
+/// stack when it exits; what is more goes through the reclaimer, which keeps up to 192 KiB for reuse.
+/// [`backlog`](Self::backlog) tells how much waits there, [`collect`](Self::collect) returns both to the allocator.
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the stack drops what is left in it, on that thread, from the top
 /// down and without recursion.
@@ -49,8 +54,8 @@ use crate::sync::const_fn;
 /// Nothing is lent: a pop moves the item out, and its new owner may drop it at once. So [`peek`](Self::peek) and
 /// [`iter`](Self::iter) return copies, of items that are `Copy`.
 ///
-/// When not to use it: on few threads a short mutex around a vector costs less an item where locked instructions are cheap, and
-/// several times less where the stack grows to thousands of items and shrinks again, for here each item has a node.
+/// When not to use it: where nobody is ever stopped, a short mutex around a vector costs less an item where the stack grows to
+/// thousands of items and shrinks again, for here each item has a node.
 ///
 /// The algorithm is R. K. Treiber's (1986), with the elimination of D. Hendler, N. Shavit and L. Yerushalmi
 /// ([2004](https://doi.org/10.1145/1007912.1007944)).
@@ -168,7 +173,7 @@ impl<T, R: Reclaim> Stack<T, R> {
     /// ```
     #[inline]
     pub fn pop(&self) -> Option<T> {
-        self.raw.pop(&R::pin())
+        self.raw.pop()
     }
 
     /// Removes the top item under a guard that the caller holds.
@@ -189,7 +194,44 @@ impl<T, R: Reclaim> Stack<T, R> {
     #[track_caller]
     pub fn pop_with(&self, guard: &R::Guard) -> Option<T> {
         R::check(guard);
-        self.raw.pop(guard)
+        self.raw.pop_with(guard)
+    }
+
+    /// Removes up to `max` items from the top, in one step; the top one comes first.
+    ///
+    /// Fewer than `max` only if there was an instant during the call at which there were no more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let stack: latchfree::Stack<_> = (0..5).collect();
+    /// assert_eq!(stack.pop_many(3), [4, 3, 2]);
+    /// assert_eq!(stack.pop_many(9), [1, 0]);
+    /// assert!(stack.pop_many(9).is_empty());
+    /// ```
+    pub fn pop_many(&self, max: usize) -> Vec<T> {
+        let mut items = Vec::new();
+        self.pop_many_into(&mut items, max);
+        items
+    }
+
+    /// As [`pop_many`](Self::pop_many), to the end of a vector; returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let stack: latchfree::Stack<_> = (0..5).collect();
+    /// let mut items = Vec::with_capacity(32);
+    /// while stack.pop_many_into(&mut items, 2) > 0 {}
+    /// assert_eq!(items, [4, 3, 2, 1, 0]);
+    /// ```
+    pub fn pop_many_into(&self, items: &mut Vec<T>, max: usize) -> usize {
+        let before = items.len();
+        let mut taken = self.raw.pop_many(max);
+        // Should this panic, they are dropped.
+        items.reserve(taken.left());
+        items.extend(core::iter::from_fn(|| taken.next()));
+        items.len() - before
     }
 
     /// Removes all items in one step, and returns an iterator over them from the top down.
@@ -212,8 +254,9 @@ impl<T, R: Reclaim> Stack<T, R> {
 
     /// How many items there are.
     ///
-    /// Approximate while others push and pop: each operation is counted a little after it took effect. Exact when nobody
-    /// does, unless a [`PopAll`] was leaked.
+    /// Approximate while others push and pop: an operation is counted a little before or after it takes effect, and a thread that
+    /// gets or gives up spare nodes counts some dozens too many or too few for a moment. Exact when nobody pushes or pops,
+    /// unless a [`PopAll`] was leaked.
     ///
     /// # Examples
     ///
@@ -297,8 +340,8 @@ impl<T, R: Reclaim> Stack<T, R> {
         self.raw.collect();
     }
 
-    /// The nodes that are retired and not freed yet: those kept for reuse, and those that a guard holds back. A list of nodes is
-    /// one object.
+    /// The nodes that are retired and not freed yet: those kept for reuse, and those that a guard holds back. A magazine of nodes
+    /// is one object.
     ///
     /// # Examples
     ///

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   top --> [C|3] --> [A|0] --> [B|7] --> null           word = node | generation
-//!   a thread's spare nodes: [D|2] --> [E|5]              the next push takes D and publishes it as D|2
+//!   a thread's spare nodes: D|2, E|5                     the next push takes E and publishes it as E|5
 //! ```
 //! R. K. Treiber, [*Systems programming: coping with parallelism*](https://dominoweb.draco.res.ibm.com/58319a2ed2b1078985257003004617ef.html),
 //! RJ 5118, 1986. A push links its node with one exchange and never follows a pointer, so it takes no guard. A pop reads
@@ -15,37 +15,46 @@
 //!    and came back, for what it read below is stale (ABA). Whenever a node is taken out, its next word is `A|g+1`; only
 //!    when the generations are used up does it go through the reclaimer, and begins with `A|0` when every guard of that
 //!    time has ended. So the same word comes back only after the guard of everybody who saw it. This is why a spare node
-//!    can be used again at once, while others may still look at it, and why one in 16 only is retired.
+//!    can be used again at once, while others may still look at it, and why one in 256 only is retired.
 //! 2. *A node stays a node of this stack while a guard that could have seen it lasts.* A late pop may read `next` of a spare
-//!    node; that is atomic, and its exchange fails by (1). So spare nodes belong to the stack, each to one thread's place,
-//!    and never pass to another stack or to the allocator but through the reclaimer.
+//!    node; that is atomic, and its exchange fails by (1). So spare nodes belong to the stack, each to one thread's place
+//!    ([`place`](super::place)), and never pass to another stack or to the allocator but through the reclaimer, which counts
+//!    them off their slab ([`slab`](super::slab)).
 //! 3. *A value is overwritten only while nobody can read it by [`peek`](Raw::peek) or [`iter`](Raw::iter).* These copy
 //!    values that they do not own. They count themselves in `readers` before they read the top, and who takes a node out
 //!    looks at `readers` afterwards, all in the one order of `SeqCst`: if it sees none, then every later reader sees a top
 //!    without this node. If it sees one, the node goes through the reclaimer, untouched; readers are pinned.
 //! 4. *`top` is changed by read-modify-writes only*, so whoever reads it acquires every push before.
+//! 5. *While a word is at the top, nothing below it changes.* So a pop of many walks down, and looks at the top after each word
+//!    that it read and before it follows it: if the top is still the same, then by (1) it was all the time, the word is what
+//!    lies below, and what was done before that node was pushed has been acquired with the top. What is read of a node that
+//!    was taken out and used again names a node that was at the top during the guard, so it is protected; but its contents
+//!    have not been acquired, so it is not followed.
 //!
-//! **Non-invariants**: the sum of the counts may be behind or ahead of the list, while operations are under way.
+//! **Non-invariants**: the sum of what the places say may be behind or ahead of the list, while operations are under way. What
+//! a spare node's `next` names may be freed, but not under the guard of who saw that node in the stack.
 //!
-//! **Linearization.** Push, push_all, pop and pop_all at their successful exchange of `top`, or at the exchange in
+//! **Linearization.** Push, push_all, pop, pop_many and pop_all at their successful exchange of `top`, or at the exchange in
 //! [`elimination`](super::elimination). `None` where `top` was read as null; the fence before the deciding read orders
 //! it after the caller's earlier pushes to other stacks (store buffering). `peek` and `iter` where they read `top`: what
 //! is below is unchanged while it is reachable from there.
 //!
 //! **Progress.** An exchange fails only because another operation's succeeded. Nobody waits; a pause after a lost race is
 //! bounded in time. A stopped thread holds back reclamation (stopped in a pop, a peek or an iteration: pinned), which then
-//! costs memory: one node in 16 that is popped, all of them while a reader is stopped.
+//! costs memory: one node in 256 that is popped, all of them while a reader is stopped.
 //!
 //! **Who frees what.** Values are moved out by whoever takes the node. A spare node is freed with the stack, or retired: when
 //! a thread has too many, when its generations are used up, by `collect`. Garbage holds no values. Threads that go leave
-//! at most three short lists each, for the next holder of their slot.
+//! at most three magazines and the rest of a slab each, for the next holder of their slot.
 
 use core::ptr;
 
 use crossbeam_utils::CachePadded;
 
 use super::elimination::Elimination;
-use super::node::{List, Node, Place, Word};
+use super::node::{Node, Word};
+use super::place::{Magazine, Place};
+use super::slab::{Free, Slab};
 use crate::reclaim::{Reclaim, Retired};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
@@ -53,13 +62,13 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering, const_fn, fence, order_for_l
 use crate::util::backoff;
 use crate::util::per_thread::{self, PerThread};
 
-/// What is kept in retired lists for reuse, in bytes: what is retired while the clock makes the three steps that free it, with
+/// What is kept in retired magazines for reuse, in bytes: what is retired while the clock makes the three steps that free it, with
 /// advances tried every 32 KiB, and half as much again.
 const KEEP_BYTES: usize = 192 << 10;
 
-/// The same in lists.
+/// The same in magazines.
 pub(super) const fn keep<T>() -> usize {
-    KEEP_BYTES / List::<T>::BYTES
+    KEEP_BYTES / Magazine::<T>::BYTES
 }
 
 pub(super) struct Raw<T, R: Reclaim> {
@@ -107,13 +116,20 @@ impl<T, R: Reclaim> Raw<T, R> {
     fn new_node(&self, place: Option<&Place<T>>) -> Word<T> {
         // SAFETY: this thread's place; what `reuse` returns was retired by `retire`, and is ours.
         let spare = place.and_then(|place| unsafe {
-            if let Some(word) = place.take_full() {
+            if let Some(word) = place.take_previous() {
                 return Some(word);
             }
             let object = if place.is_impatient() { R::reuse(&self.garbage, &R::pin()) } else { None };
-            place.refill(object?)
+            match object {
+                Some(object) => place.refill(object),
+                None => place.take_fresh(),
+            }
         });
-        spare.unwrap_or_else(Word::allocate)
+        spare.unwrap_or_else(|| {
+            // Relaxed: a count.
+            self.uncounted.fetch_add(1, Ordering::Relaxed);
+            Slab::alone()
+        })
     }
 
     /// Keeps or retires a node that was taken out of the stack and holds no value any more.
@@ -143,8 +159,16 @@ impl<T, R: Reclaim> Raw<T, R> {
     unsafe fn give_back_elsewhere(&self, word: Word<T>, place: Option<&Place<T>>, read: bool) {
         let object = match place {
             // SAFETY: as there.
-            Some(place) if !read => unsafe { place.put_full(word) }.map(List::into_object),
-            _ => Some(List::single_object(word)),
+            Some(place) if !read => unsafe { place.put_elsewhere(word) }.map(Magazine::into_object),
+            Some(place) => {
+                place.returned();
+                Some(Magazine::single_object(word))
+            }
+            None => {
+                // Relaxed: a count.
+                self.uncounted.fetch_sub(1, Ordering::Relaxed);
+                Some(Magazine::single_object(word))
+            }
         };
         if let Some(object) = object {
             self.retire(object);
@@ -152,19 +176,10 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     fn retire(&self, (object, bytes): (ptr::NonNull<u8>, usize)) {
-        let retired = Retired { object, reclaim: List::<T>::reclaim, bytes };
+        let retired = Retired { object, reclaim: Magazine::<T>::reclaim, bytes };
         // SAFETY: the nodes were taken out before, by this thread or by one whose place it inherited; each lies in one list, and
         // holds no value.
         unsafe { R::retire(&self.garbage, retired, &R::pin()) }
-    }
-
-    #[inline(always)]
-    fn count(&self, place: Option<&Place<T>>, n: usize) {
-        match place {
-            Some(place) => place.add(n),
-            // Relaxed: a count.
-            None => drop(self.uncounted.fetch_add(n, Ordering::Relaxed)),
-        }
     }
 
     /// Where races are lost.
@@ -198,7 +213,6 @@ impl<T, R: Reclaim> Raw<T, R> {
                 }
             }
         }
-        self.count(place, 1);
     }
 
     /// Pauses with the node on offer; true if a pop took it.
@@ -218,7 +232,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// # Safety
     ///
     /// The nodes are the caller's, hold values, and are linked from `first` to `last`.
-    unsafe fn push_chain(&self, first: Word<T>, last: Word<T>, len: usize) {
+    unsafe fn push_chain(&self, first: Word<T>, last: Word<T>) {
         loop {
             // Relaxed: it is not followed.
             let top = Word::from_raw(self.top.load(Ordering::Relaxed));
@@ -231,7 +245,6 @@ impl<T, R: Reclaim> Raw<T, R> {
             }
             backoff::lost_again(self.here());
         }
-        self.count(self.place(), len);
     }
 
     /// Builds a chain from the user's iterator and links it.
@@ -241,31 +254,27 @@ impl<T, R: Reclaim> Raw<T, R> {
             raw: &'a Raw<T, R>,
             first: Word<T>,
             last: Word<T>,
-            len: usize,
         }
         impl<T, R: Reclaim> Drop for Chain<'_, T, R> {
             fn drop(&mut self) {
-                // Not counted yet: counted off by `Taken`.
-                self.raw.count(self.raw.place(), self.len);
-                drop(Taken { raw: self.raw, next: self.first });
+                drop(Taken { raw: self.raw, next: self.first, left: usize::MAX });
             }
         }
-        let mut chain = Chain { raw: self, first: Word::NULL, last: Word::NULL, len: 0 };
+        let mut chain = Chain { raw: self, first: Word::NULL, last: Word::NULL };
         for item in items {
             // The place anew each time: the iterator may use the stack.
             let word = self.node(self.place(), item);
             // SAFETY: out of sight, so ours.
             unsafe { word.set_next(chain.first) };
-            if chain.len == 0 {
+            if chain.first.is_null() {
                 chain.last = word;
             }
             chain.first = word;
-            chain.len += 1;
         }
-        let Chain { first, last, len, .. } = *core::mem::ManuallyDrop::new(chain);
-        if len > 0 {
+        let Chain { first, last, .. } = *core::mem::ManuallyDrop::new(chain);
+        if !first.is_null() {
             // SAFETY: ours, linked above.
-            unsafe { self.push_chain(first, last, len) };
+            unsafe { self.push_chain(first, last) };
         }
     }
 
@@ -284,9 +293,23 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     #[inline(always)]
-    pub(super) fn pop(&self, _guard: &R::Guard) -> Option<T> {
-        let place = self.place();
-        let word = loop {
+    pub(super) fn pop(&self) -> Option<T> {
+        // SAFETY: `take` does neither pin nor panic, and knows nothing of values.
+        let word = unsafe { R::briefly(|guard| self.take(guard)) }?;
+        // SAFETY: taken out by us.
+        Some(unsafe { self.open(word) })
+    }
+
+    #[inline(always)]
+    pub(super) fn pop_with(&self, guard: &R::Guard) -> Option<T> {
+        // SAFETY: taken out by us.
+        self.take(guard).map(|word| unsafe { self.open(word) })
+    }
+
+    /// Takes the top node out, or one that is on offer.
+    #[inline(always)]
+    fn take(&self, _guard: &R::Guard) -> Option<Word<T>> {
+        loop {
             let top = self.top();
             if top.is_null() {
                 return None;
@@ -297,18 +320,28 @@ impl<T, R: Reclaim> Raw<T, R> {
             // means that another operation took effect. The linearization point.
             if self.top.compare_exchange(top.raw(), next.raw(), Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 backoff::won(self.here());
-                break top;
+                return Some(top);
             }
-            if let Some(offered) = self.lost_pop() {
-                break offered;
+            let offered = self.lost_pop();
+            if offered.is_some() {
+                return offered;
             }
-        };
-        // SAFETY: taken out by us (invariant 1), or out of a push's hand.
-        let value = unsafe { word.read() };
-        // SAFETY: as above; the value is moved out.
-        unsafe { self.give_back(word, place) };
-        self.count(place, 1_usize.wrapping_neg());
-        Some(value)
+        }
+    }
+
+    /// The value of a node, which is given back.
+    ///
+    /// # Safety
+    ///
+    /// The node is the caller's, by invariant 1 or out of a push's hand, and holds a value.
+    #[inline(always)]
+    unsafe fn open(&self, word: Word<T>) -> T {
+        // SAFETY: the caller's promise; the value is moved out before the node is given back.
+        unsafe {
+            let value = word.read();
+            self.give_back(word, self.place());
+            value
+        }
     }
 
     #[cold]
@@ -320,6 +353,46 @@ impl<T, R: Reclaim> Raw<T, R> {
         offered
     }
 
+    /// Up to `max` items from the top, out of the stack.
+    pub(super) fn pop_many(&self, max: usize) -> Taken<'_, T, R> {
+        if max == 0 {
+            return Taken { raw: self, next: Word::NULL, left: 0 };
+        }
+        // SAFETY: `take_many` does neither pin nor panic, and knows nothing of values.
+        let (next, left) = unsafe { R::briefly(|guard| self.take_many(max, guard)) };
+        Taken { raw: self, next, left }
+    }
+
+    /// Takes up to `max` nodes out in one step; returns the first and how many.
+    fn take_many(&self, max: usize, _guard: &R::Guard) -> (Word<T>, usize) {
+        'again: loop {
+            let top = self.top();
+            if top.is_null() {
+                return (top, 0);
+            }
+            // SAFETY: protected by the guard (invariant 2).
+            let mut next = unsafe { top.next_if_there() };
+            let mut count = 1;
+            while count < max && !next.is_null() {
+                // Relaxed: comes after the load in `next_if_there`, by its Acquire; what is below was acquired with `top`, if it is
+                // still the same (invariant 5).
+                if self.top.load(Ordering::Relaxed) != top.raw() {
+                    backoff::lost_again(self.here());
+                    continue 'again;
+                }
+                // SAFETY: protected by the guard (invariant 2), as it is in the stack.
+                next = unsafe { next.next_if_there() };
+                count += 1;
+            }
+            // SeqCst: as in `take`, as is the rest.
+            if self.top.compare_exchange(top.raw(), next.raw(), Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+                backoff::won(self.here());
+                return (top, count);
+            }
+            backoff::lost_again(self.here());
+        }
+    }
+
     /// All that is there, out of the stack.
     pub(super) fn pop_all(&self) -> Taken<'_, T, R> {
         let mut top = self.top();
@@ -327,7 +400,7 @@ impl<T, R: Reclaim> Raw<T, R> {
             // SeqCst: as the exchange in `pop`; Acquire in it for pushes since. The linearization point.
             top = Word::from_raw(self.top.swap(ptr::null_mut(), Ordering::SeqCst));
         }
-        Taken { raw: self, next: top }
+        Taken { raw: self, next: top, left: usize::MAX }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -337,7 +410,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     pub(super) fn len(&self) -> usize {
         // Relaxed, all of them: a count.
         let uncounted = self.uncounted.load(Ordering::Relaxed);
-        let counts = self.places.all().map(|place| place.count.load(Ordering::Relaxed));
+        let counts = self.places.all().map(Place::items);
         usize::try_from(counts.fold(uncounted, usize::wrapping_add) as isize).unwrap_or(0)
     }
 
@@ -356,7 +429,6 @@ impl<T, R: Reclaim> Raw<T, R> {
     pub(super) fn push_mut(&mut self, value: T) {
         let place = self.place();
         let word = self.node(place, value);
-        self.count(place, 1);
         self.top.with_mut(|top| {
             // SAFETY: ours.
             unsafe { word.set_next(Word::from_raw(*top)) };
@@ -366,14 +438,8 @@ impl<T, R: Reclaim> Raw<T, R> {
 
     /// As `pop`, without a guard.
     pub(super) fn pop_mut(&mut self) -> Option<T> {
-        let word = self.unlink()?;
-        // SAFETY: unlinked by us; the value is moved out before the node is given back.
-        let value = unsafe { word.read() };
-        let place = self.place();
-        // SAFETY: as above.
-        unsafe { self.give_back(word, place) };
-        self.count(place, 1_usize.wrapping_neg());
-        Some(value)
+        // SAFETY: unlinked by us.
+        self.unlink().map(|word| unsafe { self.open(word) })
     }
 
     fn unlink(&mut self) -> Option<Word<T>> {
@@ -447,22 +513,26 @@ impl<T: Copy, R: Reclaim> Copies<'_, T, R> {
 pub(super) struct Taken<'a, T, R: Reclaim> {
     raw: &'a Raw<T, R>,
     next: Word<T>,
+    /// The chain's nodes, unless it ends before.
+    left: usize,
 }
 
 impl<T, R: Reclaim> Taken<'_, T, R> {
+    /// How many there are, of those that `pop_many` took.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     pub(super) fn next(&mut self) -> Option<T> {
         let word = self.next;
-        if word.is_null() {
+        if word.is_null() || self.left == 0 {
             return None;
         }
-        let place = self.raw.place();
-        // SAFETY: ours; the value is moved out before the node is given back.
+        self.left -= 1;
+        // SAFETY: ours.
         unsafe {
             self.next = word.next();
-            let value = word.read();
-            self.raw.give_back(word, place);
-            self.raw.count(place, 1_usize.wrapping_neg());
-            Some(value)
+            Some(self.raw.open(word))
         }
     }
 }
@@ -490,14 +560,17 @@ impl<T, R: Reclaim> Drop for Taken<'_, T, R> {
 impl<T, R: Reclaim> Drop for Raw<T, R> {
     fn drop(&mut self) {
         /// Goes on with the rest if a destructor panics.
-        struct Rest<'a, T, R: Reclaim>(&'a mut Raw<T, R>);
+        struct Rest<'a, T, R: Reclaim> {
+            raw: &'a mut Raw<T, R>,
+            free: Free<T>,
+        }
         impl<T, R: Reclaim> Rest<'_, T, R> {
             fn drain(&mut self) {
-                while let Some(word) = self.0.unlink() {
-                    // SAFETY: unlinked, and nobody shares the stack: the node is freed at once, its value dropped after it.
+                while let Some(word) = self.raw.unlink() {
+                    // SAFETY: unlinked, and nobody shares the stack: the node is freed, and its value dropped after that.
                     let value = unsafe {
                         let value = word.read();
-                        word.free();
+                        self.free.free(word);
                         value
                     };
                     drop(value);
@@ -509,6 +582,6 @@ impl<T, R: Reclaim> Drop for Raw<T, R> {
                 self.drain();
             }
         }
-        Rest(self).drain();
+        Rest { raw: self, free: Free::new() }.drain();
     }
 }

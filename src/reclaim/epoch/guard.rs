@@ -6,6 +6,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 use super::domain::{Domain, Global, ORPHANED, Record};
@@ -43,6 +44,30 @@ impl<D: Domain> Guard<D> {
             Some(record) => Self::enter(record),
             None => Self::first(),
         }
+    }
+
+    /// See [`Reclaim::briefly`](crate::reclaim::Reclaim::briefly): without counting guards, for there is no other in it.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn briefly<T>(f: impl FnOnce(&Self) -> T) -> T {
+        // SAFETY: records are never freed.
+        let record = D::with_current(Cell::get).and_then(|record| unsafe { record.as_ref() });
+        let Some(record) = record.filter(|record| record.depth.get() == 0) else { return Self::nested(f) };
+        D::state().enter(record);
+        let guard = ManuallyDrop::new(Self { record, _not_send: PhantomData });
+        let result = f(&guard);
+        record.leave();
+        result
+    }
+
+    /// As `briefly`, where a guard has to be counted.
+    #[cold]
+    #[inline(never)]
+    fn nested<T>(f: impl FnOnce(&Self) -> T) -> T {
+        f(&Self::pin())
     }
 
     /// The thread's first guard, or one after its participant has gone.

@@ -73,6 +73,12 @@ unsafe impl<D: Domain> Reclaim for Epoch<D> {
         Guard::pin()
     }
 
+    #[inline(always)]
+    unsafe fn briefly<T>(f: impl FnOnce(&Guard<D>) -> T) -> T {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Guard::briefly(f) }
+    }
+
     #[inline]
     fn repin(guard: &mut Guard<D>) {
         guard.repin();

@@ -65,6 +65,11 @@ impl Hand {
             self.popped(Some(item));
         }
     }
+    fn pop_many(&mut self) {
+        for item in self.world.stack.pop_many(2) {
+            self.popped(Some(item));
+        }
+    }
     /// Looks at numbers, which come and go as well.
     fn look(&mut self) {
         let numbers = &self.world.numbers;
@@ -135,6 +140,7 @@ fn case(start: Start, victims: Vec<Operation>, held: impl Fn(usize) -> bool + Se
             6,
             Box::new(|hand| {
                 for _ in 0..3 {
+                    hand.pop_many();
                     hand.pop_all();
                     hand.push();
                     hand.pop();
@@ -239,6 +245,11 @@ fn push_pop_under_a_participant() {
 #[test]
 fn push_all() {
     check("push_all", (ONE, 100), &[|hand| hand.push_all(5)], holds(0));
+}
+
+#[test]
+fn pop_many() {
+    check("pop_many", (ONE, 50), &[Hand::pop_many], holds(2));
 }
 
 #[test]

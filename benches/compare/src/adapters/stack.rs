@@ -48,6 +48,10 @@ macro_rules! ours {
             fn push_batch(&self, values: &mut Vec<T>) {
                 self.0.push_all(values.drain(..));
             }
+
+            fn pop_batch(&self, values: &mut Vec<T>, max: usize) {
+                self.0.pop_many_into(values, max);
+            }
         }
     };
 }

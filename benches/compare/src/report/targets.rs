@@ -143,7 +143,7 @@ fn stopped(cell: &CellReport) -> Vec<Target> {
         return Vec::new();
     }
     let stop = crate::workloads::stopped::STOP.as_nanos() as f64;
-    ["latchfree::BoundedQueue", OURS]
+    ["latchfree::BoundedQueue", OURS, "latchfree::Stack"]
         .into_iter()
         .filter_map(|name| {
             let worst = cell.row(name)?.latency.as_ref()?.max as f64;

@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::queue::read;
-use crate::adapters::bounded;
 use crate::adapters::queue::{
     Concurrent, CrossbeamChannel, Flume, Handle as _, Kanal, Ours, ParkingLot, Queue, Seg, StdMutex,
 };
+use crate::adapters::{bounded, stack};
 use crate::alloc;
 use crate::measure::{Padded, Pass, Sample};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
@@ -49,6 +49,7 @@ pub fn kind() -> Kind {
         rows: vec![
             row!(bounded::Ours<u64>, "latchfree::BoundedQueue", Ours),
             row!(Ours<u64>, "latchfree::Queue", Ours),
+            row!(stack::Ours<u64>, "latchfree::Stack", Ours),
             row!(bounded::Array<u64>, "crossbeam ArrayQueue", Peer),
             row!(Seg<u64>, "crossbeam SegQueue", Peer),
             row!(bounded::Concurrent<u64>, "concurrent-queue, bounded", Peer),
