@@ -507,7 +507,9 @@ impl<T, R: Reclaim> Raw<T, R> {
             if full {
                 return false;
             }
-            // The first producer is on its way; somebody behind it may have arrived.
+            // The first producer is on its way; somebody behind it may have arrived. SeqCst: as in `front`, which has had no need of
+            // it yet: of two producers that look into each other's queue, neither may miss a value that is on its way out.
+            fence(Ordering::SeqCst);
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
             // Acquire: as in `front`.
