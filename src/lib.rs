@@ -160,6 +160,8 @@ pub use reclaim::{Epoch, Guard, OwnedGuard};
 #[doc(inline)]
 pub use stack::Stack;
 
+#[cfg(latchfree_delay)]
+pub use sync::delays;
 #[cfg(latchfree_loom)]
 pub use sync::model;
 
@@ -214,6 +216,11 @@ pub mod __private {
     #[cfg(latchfree_stall)]
     pub use crate::sync::shuttle;
 }
+
+/// What does not compile, and its twins that do.
+#[cfg(doctest)]
+#[doc = include_str!("docs/lifetimes.md")]
+struct Lifetimes;
 
 /// The README's programs, compiled and run.
 #[cfg(doctest)]
