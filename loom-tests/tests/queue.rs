@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use latchfree_loom::Queue;
 use latchfree_loom::model::Barriers;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
@@ -343,6 +344,25 @@ models! {
         producer.join().unwrap();
         let found = consumer.join().unwrap();
         assert!(matches!(found, (None, _) | (Some(2), Some(1))), "{found:?}");
+    }
+
+    /// Pops are ordered: who gets the second item comes after what the popper of the first did before that.
+    pops_are_ordered(Some(3), 60) {
+        let queue = empty();
+        queue.push_all([1, 2].map(Item::new));
+        let flag = Arc::new(AtomicUsize::new(0));
+        let (raised, seen) = (flag.clone(), flag);
+        let first = go(&queue, move |queue| {
+            raised.store(1, Ordering::Relaxed);
+            pop(queue)
+        });
+        let second = go(&queue, move |queue| {
+            let found = pop(queue);
+            assert!(found != Some(2) || seen.load(Ordering::Relaxed) == 1);
+            found
+        });
+        let found = [first.join().unwrap(), second.join().unwrap()];
+        assert_eq!(sorted(found.into_iter().flatten().collect()), [1, 2]);
     }
 
     /// Who finds a taken ticket knows what the taker knew: a third thread that meets an emptied queue must see what its
