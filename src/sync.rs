@@ -339,6 +339,7 @@ pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
 
 /// For whom relies on the total order of `SeqCst` accesses: loom takes them for `AcqRel`, and orders its fences only.
 #[inline(always)]
+#[cfg_attr(latchfree_loom, track_caller)]
 pub(crate) fn order_for_loom() {
     #[cfg(latchfree_loom)]
     fence(Ordering::SeqCst);

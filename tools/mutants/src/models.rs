@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue"]),
     ("src/queue", &["queue"]),
-    ("src/stack", &["stack"]),
+    ("src/stack", &["stack", "stack_deep"]),
     ("src/hash_map", &["hash_map"]),
     ("src/ordered_map", &["ordered_map"]),
     ("src/util/per_thread.rs", &["stack", "hash_map"]),

@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use walkdir::WalkDir;
 
 /// Functions that a mutant leaves out. All of them take the caller's place in the loom build.
-const REMOVABLE: [&str; 4] = ["fence", "light", "heavy", "recheck"];
+const REMOVABLE: [&str; 5] = ["fence", "light", "heavy", "recheck", "order_for_loom"];
 
 /// What defines the primitives is not their use.
 const NOT_SEARCHED: [&str; 3] = ["src/sync.rs", "src/sync", "src/reclaim/barrier.rs"];
@@ -163,9 +163,9 @@ fn changes(call: &Call) -> Vec<(String, String)> {
     let weaker: &[&str] = match (order.as_str(), call.name.as_str()) {
         ("Acquire" | "Release", _) => &["Relaxed"],
         ("AcqRel", _) => &["Acquire", "Release"],
-        ("SeqCst", "load") => &["Acquire"],
-        ("SeqCst", "store") => &["Release"],
-        ("SeqCst", _) => &["AcqRel"],
+        // loom takes it for AcqRel; the fence that stands for the rest, `order_for_loom`, is removed by itself.
+        ("SeqCst", "load" | "store") => &["Relaxed"],
+        ("SeqCst", _) => &["Acquire", "Release"],
         _ => &[],
     };
     let mut changes: Vec<_> = weaker.iter().map(|&weaker| (order.clone(), weaker.to_owned())).collect();
