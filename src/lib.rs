@@ -178,6 +178,8 @@ pub mod docs {
     pub mod internals {}
     #[doc = include_str!("docs/evidence.md")]
     pub mod evidence {}
+    #[doc = include_str!("docs/mutants.md")]
+    pub mod mutants {}
 }
 
 /// Pins the current thread in the process's domain; see [`Guard::pin`].

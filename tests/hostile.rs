@@ -32,7 +32,7 @@ fn through_all<T: Ord + Hash + Clone + Send>(
     assert_eq!(queue.pop_many(usize::MAX).len() + queue.into_iter().count(), MANY);
 
     let stack: Stack<T> = numbers().map(&make).collect();
-    assert_eq!(stack.pop().map(|item| number(&item)), numbers().last());
+    assert_eq!(stack.pop().map(|item| number(&item)), numbers().next_back());
     assert_eq!(stack.pop_all().count(), MANY - 1);
 
     let ring = BoundedQueue::new(5);
