@@ -1,4 +1,4 @@
-//! A fault that only the delays show: the exchange by which a producer appends a segment is a comparison and then a store, with an
+//! A fault that the delays show and that is hardly seen without them: the exchange by which a producer appends a segment is a comparison and then a store, with an
 //! instruction or two between them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +39,7 @@ fn is_whole() -> bool {
 }
 
 #[test]
-fn only_delays_show_it() {
+fn delays_show_it() {
     const WANTED: usize = 4;
     delays::split(FILE, line());
     let (mut rounds, mut missed, mut shown) = (0, 0, 0);
