@@ -161,6 +161,8 @@ pub use reclaim::{Epoch, Guard, OwnedGuard};
 #[doc(inline)]
 pub use stack::Stack;
 
+#[cfg(latchfree_delay)]
+pub use sync::delays;
 #[cfg(latchfree_loom)]
 pub use sync::model;
 
@@ -177,6 +179,8 @@ pub mod docs {
     pub mod internals {}
     #[doc = include_str!("docs/evidence.md")]
     pub mod evidence {}
+    #[doc = include_str!("docs/mutants.md")]
+    pub mod mutants {}
 }
 
 /// Pins the current thread in the process's domain; see [`Guard::pin`].
@@ -215,6 +219,11 @@ pub mod __private {
     #[cfg(latchfree_stall)]
     pub use crate::sync::shuttle;
 }
+
+/// What does not compile, and its twins that do.
+#[cfg(doctest)]
+#[doc = include_str!("docs/lifetimes.md")]
+struct Lifetimes;
 
 /// The README's programs, compiled and run.
 #[cfg(doctest)]

@@ -1,17 +1,23 @@
 //! The shim: the only file that names core atomics, loom or shuttle.
 //!
-//! The crate's sources are compiled in three worlds. Users get [`core`]'s atomics; `loom-tests` compiles the same
+//! The crate's sources are compiled in four worlds. Users get [`core`]'s atomics; `loom-tests` compiles the same
 //! files against loom, which explores weak-memory executions; `stall-tests` compiles them against shuttle, whose
-//! scheduler can freeze a thread at any atomic step. The world is chosen by a private cfg that the members' build
-//! scripts emit, never by a feature, so that no user's build can end up in the wrong one.
+//! scheduler can freeze a thread at any atomic step; `delay-tests` has core's atomics that dawdle, for real threads in odd
+//! schedules. The world is chosen by a private cfg that the members' build scripts emit, never by a feature, so that no
+//! user's build can end up in the wrong one.
 
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod world {
-    #[cfg(target_has_atomic = "64")]
+    #[cfg(all(target_has_atomic = "64", not(latchfree_delay)))]
     pub(crate) use core::sync::atomic::AtomicU64;
-    pub(crate) use core::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence, fence,
-    };
+    #[cfg(not(latchfree_delay))]
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
+    pub(crate) use core::sync::atomic::{Ordering, compiler_fence, fence};
+
+    #[cfg(all(target_has_atomic = "64", latchfree_delay))]
+    pub(crate) use super::delay::AtomicU64;
+    #[cfg(latchfree_delay)]
+    pub(crate) use super::delay::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 
     /// A static of this world, as an expression of type `&'static T`.
     #[doc(hidden)]
@@ -333,6 +339,7 @@ pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
 
 /// For whom relies on the total order of `SeqCst` accesses: loom takes them for `AcqRel`, and orders its fences only.
 #[inline(always)]
+#[cfg_attr(latchfree_loom, track_caller)]
 pub(crate) fn order_for_loom() {
     #[cfg(latchfree_loom)]
     fence(Ordering::SeqCst);
@@ -361,6 +368,11 @@ pub(crate) fn recheck(holds: bool) -> bool {
 
 #[cfg(latchfree_loom)]
 pub(crate) mod mutant;
+
+#[cfg(latchfree_delay)]
+mod delay;
+#[cfg(latchfree_delay)]
+pub use delay::delays;
 
 /// How models of this crate, and of crates over it, are run. Exists only in the loom build.
 #[cfg(latchfree_loom)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use latchfree_loom::Queue;
 use latchfree_loom::model::Barriers;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
@@ -233,6 +234,25 @@ models! {
         assert_ne!(found, [true, true]);
     }
 
+    /// The same with `is_empty`, which meets a producer that has its ticket and whose value is still on its way:
+    ///
+    /// ```text
+    ///   thread 1                              thread 2
+    ///   takes a ticket of queue 1             takes a ticket of queue 2
+    ///   FULL into its slot, not out yet       FULL into its slot, not out yet
+    ///   queue 2: a ticket given, not FULL     queue 1: a ticket given, not FULL
+    ///   "empty"                               "empty"
+    /// ```
+    two_queues_looked_into(Some(3), 580) {
+        let queues = Arc::new([ticket(), ticket()]);
+        let threads = [0, 1].map(|mine| go(&queues, move |queues| {
+            push(&queues[mine], 1);
+            queues[1 - mine].is_empty()
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [true, true]);
+    }
+
     /// What `is_empty` says there is, the only consumer gets; one's own push is seen.
     looks(Some(3), 536) {
         let queue = ticket();
@@ -267,6 +287,48 @@ models! {
         assert_eq!(rest(&queue), [2]);
     }
 
+    /// The same with two turns within a segment of three: who looks twice is passed twice, and finds an item nevertheless.
+    never_empty_twice(Some(3), 280) {
+        let queue = Arc::new(Queue::<Large, Eager>::default());
+        queue.push(Large::new(0));
+        let mover = go(&queue, |queue| {
+            for id in 1..3 {
+                queue.push(Large::new(id));
+                assert!(queue.pop().is_some());
+            }
+        });
+        let other = go(&queue, |queue| assert!(queue.pop().is_some()));
+        mover.join().unwrap();
+        other.join().unwrap();
+        assert!(queue.pop().is_none());
+    }
+
+    /// The same with `is_empty`.
+    never_empty_to_look_at(Some(3), 140) {
+        let queue = Arc::new(Queue::<Large, Eager>::default());
+        queue.push(Large::new(0));
+        let mover = go(&queue, |queue| {
+            for id in 1..3 {
+                queue.push(Large::new(id));
+                assert_eq!(queue.pop().map(|item| item.id()), Some(id - 1));
+            }
+        });
+        let watcher = go(&queue, |queue| assert!(!queue.is_empty()));
+        mover.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(queue.pop().map(|item| item.id()), Some(2));
+    }
+
+    /// Whoever counts first meets a queue that has its first segment just now.
+    first_push_and_len(Some(3), 80) {
+        let queue = empty();
+        let producer = go(&queue, |queue| push(queue, 1));
+        let watcher = go(&queue, |queue| assert!(queue.len() <= 1));
+        producer.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(rest(&queue), [1]);
+    }
+
     /// Causality over pops: who sees the second item taken does not find the queue empty of what was pushed before.
     causality(Some(2), 125) {
         let (queue, other) = (ticket(), ticket());
@@ -282,6 +344,25 @@ models! {
         producer.join().unwrap();
         let found = consumer.join().unwrap();
         assert!(matches!(found, (None, _) | (Some(2), Some(1))), "{found:?}");
+    }
+
+    /// Pops are ordered: who gets the second item comes after what the popper of the first did before that.
+    pops_are_ordered(Some(3), 60) {
+        let queue = empty();
+        queue.push_all([1, 2].map(Item::new));
+        let flag = Arc::new(AtomicUsize::new(0));
+        let (raised, seen) = (flag.clone(), flag);
+        let first = go(&queue, move |queue| {
+            raised.store(1, Ordering::Relaxed);
+            pop(queue)
+        });
+        let second = go(&queue, move |queue| {
+            let found = pop(queue);
+            assert!(found != Some(2) || seen.load(Ordering::Relaxed) == 1);
+            found
+        });
+        let found = [first.join().unwrap(), second.join().unwrap()];
+        assert_eq!(sorted(found.into_iter().flatten().collect()), [1, 2]);
     }
 
     /// Who finds a taken ticket knows what the taker knew: a third thread that meets an emptied queue must see what its

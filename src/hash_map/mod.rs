@@ -336,7 +336,9 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
     ///
     /// # Errors
     ///
-    /// If there is no memory for it; the map is as it was, or somewhat larger.
+    /// If there is no memory for the table; the map is as it was, or somewhat larger. Moving entries into it takes memory in
+    /// small pieces, for buckets with more entries than a line holds; without those the process ends, as it does in
+    /// [`insert`](Self::insert).
     ///
     /// # Examples
     ///

@@ -218,6 +218,9 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         match self.raw.apply(hash, |draft, other| draft.key() == other, &mut draft, put_if_absent, guard) {
             Outcome::Left(Some(entry)) => {
                 let not_inserted = draft.take_value().expect("a draft that was not used");
+                // The key goes here and not at the end: a result that is made already is leaked if a destructor panics then
+                // (rust-lang/rust#47949).
+                drop(draft);
                 Err(OccupiedError { current: &entry.value, not_inserted })
             }
             outcome => Ok(&current(outcome).value),

@@ -357,8 +357,9 @@ impl<T, R: Reclaim> Raw<T, R> {
                     if found == state::FULL {
                         return Some(Front { segment, index, full: true });
                     }
-                    // Acquire: keeps the order with what follows. Less than CAPACITY, so there is no next segment.
-                    if index < head.enq.load(Ordering::Acquire) {
+                    // Relaxed: `enq` is only ever changed by Relaxed steps, so there is nothing to acquire from it; who knows of a
+                    // push knows its ticket. Less than CAPACITY, so there is no next segment.
+                    if index < head.enq.load(Ordering::Relaxed) {
                         if found != state::RETRACTED {
                             return Some(Front { segment, index, full: false });
                         }
@@ -507,19 +508,22 @@ impl<T, R: Reclaim> Raw<T, R> {
             if full {
                 return false;
             }
-            // The first producer is on its way; somebody behind it may have arrived.
+            // The first producer is on its way; somebody behind it may have arrived. SeqCst: as in `front`, which has had no need of
+            // it yet: of two producers that look into each other's queue, neither may miss a value that is on its way out.
+            fence(Ordering::SeqCst);
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
-            // Acquire: as in `front`.
-            let end = head.enq.load(Ordering::Acquire).min(Segment::<T>::CAPACITY);
+            // Relaxed: as in `front`.
+            let end = head.enq.load(Ordering::Relaxed).min(Segment::<T>::CAPACITY);
             // SAFETY: within CAPACITY.
             if (index..end).any(|index| unsafe { Segment::slot(segment, index) }.state() == state::FULL) {
                 return false;
             }
-            // Acquire: as in `front`. Slots fill and are not emptied before `deq` moves: if it has not, none was full
-            // when we began, and nothing is behind this segment unless all of it was given out.
-            let more = end == Segment::<T>::CAPACITY && !head.next.load(Ordering::Acquire).is_null();
-            if head.deq.load(Ordering::Acquire) == index {
+            // Relaxed, both: the slots' Acquire keeps them behind, and nothing is read through them. Slots fill and are not emptied
+            // before `deq` moves: if it has not, none was full when we began, and nothing is behind this segment unless
+            // all of it was given out.
+            let more = end == Segment::<T>::CAPACITY && !head.next.load(Ordering::Relaxed).is_null();
+            if head.deq.load(Ordering::Relaxed) == index {
                 return !more;
             }
         }
@@ -531,7 +535,8 @@ impl<T, R: Reclaim> Raw<T, R> {
         let taken = head.map(|segment| {
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
-            // Acquire: keeps the tail's side later, so that the difference is rarely negative.
+            // Acquire: keeps the tail's side later, so that the difference is rarely negative. No model can tell: a count is
+            // approximate while others push and pop, and exact when nobody does.
             head.base.wrapping_add(head.deq.load(Ordering::Acquire).min(Segment::<T>::CAPACITY))
         });
         let (Some(taken), Some(segment)) = (taken, self.tail()) else { return 0 };

@@ -45,7 +45,10 @@ impl<T: Slot> Table<T> {
         let mut done = Vec::new();
         done.try_reserve_exact(chunks).ok()?;
         done.resize_with(chunks, || AtomicU8::new(0));
-        Some(Box::new(Self {
+        // A vector of one, for a box can only be had or the process ended.
+        let mut table = Vec::new();
+        table.try_reserve_exact(1).ok()?;
+        table.push(Self {
             shift: 64 - bits,
             buckets,
             next: AtomicPtr::new(ptr::null_mut()),
@@ -53,7 +56,10 @@ impl<T: Slot> Table<T> {
             frontier: AtomicUsize::new(0),
             done: done.into_boxed_slice(),
             thin: AtomicUsize::new(0),
-        }))
+        });
+        let table: Box<[Self]> = table.into_boxed_slice();
+        // SAFETY: a boxed slice of one has the layout of a boxed one.
+        Some(unsafe { Box::from_raw(Box::into_raw(table).cast::<Self>()) })
     }
 
     /// There is memory for a table of 2^bits buckets now.

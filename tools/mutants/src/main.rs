@@ -18,8 +18,9 @@ use clap::Parser;
 use indicatif::{ParallelProgressIterator, ProgressStyle};
 use rayon::prelude::*;
 
-use crate::models::{Models, Verdict};
+use crate::models::Models;
 use crate::scan::Mutant;
+use crate::table::Row;
 
 /// Where the table is kept, from the root of the workspace.
 const TABLE: &str = "src/docs/mutants.md";
@@ -36,9 +37,12 @@ struct Options {
     /// Only the places on this line of the files.
     #[arg(long)]
     line: Option<usize>,
-    /// Write the table to src/docs/mutants.md; needs a run over all files.
-    #[arg(long, conflicts_with_all = ["changed", "file", "line"])]
+    /// Write the outcomes to the table, src/docs/mutants.md; what was not run keeps its row there.
+    #[arg(long)]
     write: bool,
+    /// Run none: whether the table has a row for each mutant of the sources, and none unexplained.
+    #[arg(long, conflicts_with = "write")]
+    check: bool,
     /// List the mutants and run none.
     #[arg(long)]
     list: bool,
@@ -54,6 +58,14 @@ fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let root = root()?;
     let mut mutants = scan::scan(&root)?;
+    let all = mutants.clone();
+    if options.check {
+        let rows = merged(&root, all, Vec::new())?;
+        for row in rows.iter().filter(|row| row.is_unexplained()) {
+            println!("{}: {}", row.mutant, row.outcome.as_deref().unwrap_or("not run"));
+        }
+        return Ok(end(&rows));
+    }
     if let Some(commit) = &options.changed {
         let changed = changed(&root, commit)?;
         mutants.retain(|mutant| changed.iter().any(|path| Path::new(path) == mutant.file));
@@ -75,22 +87,41 @@ fn main() -> Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global()?;
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} mutants, {elapsed}, about {eta} left")?;
-    let verdicts: Vec<(Mutant, Verdict)> = mutants
+    let rows: Vec<Row> = mutants
         .into_par_iter()
         .progress_with_style(style)
-        .map(|mutant| models.run(&mutant).map(|verdict| (mutant, verdict)))
+        .map(|mutant| models.run(&mutant).map(|verdict| Row::new(mutant, &verdict)))
         .collect::<Result<_>>()?;
 
-    let table = table::markdown(&verdicts);
     if options.write {
-        std::fs::write(root.join(TABLE), &table).with_context(|| format!("writing {TABLE}"))?;
-    } else {
-        print!("{table}");
+        let code = end(&rows);
+        let rows = merged(&root, all, rows)?;
+        std::fs::write(root.join(TABLE), table::markdown(&rows))
+            .with_context(|| format!("writing {TABLE}"))?;
+        return Ok(code);
     }
-    let unexplained =
-        verdicts.iter().filter(|(mutant, verdict)| table::is_unexplained(mutant, verdict)).count();
-    eprintln!("{}", table::summary(&verdicts));
-    Ok(if unexplained == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print!("{}", table::markdown(&rows));
+    Ok(end(&rows))
+}
+
+/// Says how many there are of each kind; a failure if one is unexplained.
+fn end(rows: &[Row]) -> ExitCode {
+    eprintln!("{}", table::summary(rows));
+    if rows.iter().any(Row::is_unexplained) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A row for each mutant of the sources: from this run, or else from the table as it is.
+fn merged(root: &Path, all: Vec<Mutant>, rows: Vec<Row>) -> Result<Vec<Row>> {
+    let page = match std::fs::read_to_string(root.join(TABLE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        page => page.with_context(|| format!("reading {TABLE}"))?,
+    };
+    let mut outcomes = table::outcomes(&page);
+    outcomes.extend(rows.into_iter().filter_map(|row| Some((table::key(&row.mutant), row.outcome?))));
+    Ok(all
+        .into_iter()
+        .map(|mutant| Row { outcome: outcomes.get(&table::key(&mutant)).cloned(), mutant })
+        .collect())
 }
 
 fn root() -> Result<PathBuf> {

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue"]),
     ("src/queue", &["queue"]),
-    ("src/stack", &["stack"]),
+    ("src/stack", &["stack", "stack_deep"]),
     ("src/hash_map/raw/boxed", &["hash_map"]),
     ("src/hash_map/raw/inline", &["copy_map"]),
     ("src/hash_map", &["hash_map", "copy_map"]),

@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use walkdir::WalkDir;
 
 /// Functions that a mutant leaves out. All of them take the caller's place in the loom build.
-const REMOVABLE: [&str; 4] = ["fence", "light", "heavy", "recheck"];
+const REMOVABLE: [&str; 5] = ["fence", "light", "heavy", "recheck", "order_for_loom"];
 
 /// What defines the primitives is not their use.
 const NOT_SEARCHED: [&str; 3] = ["src/sync.rs", "src/sync", "src/reclaim/barrier.rs"];
@@ -28,6 +28,10 @@ pub struct Mutant {
     pub line: usize,
     /// From 1.
     pub column: usize,
+    /// The function around it.
+    pub within: String,
+    /// How many of the same come before it in that function.
+    pub before: usize,
     /// What is called there.
     pub call: String,
     /// The ordering to be weakened, empty for a call to be removed.
@@ -46,17 +50,21 @@ impl Mutant {
 
     /// In words.
     pub fn what(&self) -> String {
+        let call = match self.before {
+            0 => format!("`{}`", self.call),
+            before => format!("`{}` {}", self.call, before + 1),
+        };
         match self.change.as_str() {
-            "removed" => format!("`{}` removed", self.call),
-            "failure" => format!("`{}`: {} to Relaxed on failure", self.call, self.from),
-            weaker => format!("`{}`: {} to {weaker}", self.call, self.from),
+            "removed" => format!("{call} removed"),
+            "failure" => format!("{call}: {} to Relaxed on failure", self.from),
+            weaker => format!("{call}: {} to {weaker}", self.from),
         }
     }
 }
 
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} {}", self.file.display(), self.line, self.what())
+        write!(f, "{}:{} {}: {}", self.file.display(), self.line, self.within, self.what())
     }
 }
 
@@ -74,12 +82,20 @@ pub fn scan(root: &Path) -> Result<Vec<Mutant>> {
         let tokens: TokenStream =
             text.parse().map_err(|error| anyhow!("{error}")).with_context(|| file.display().to_string())?;
         let lines: Vec<&str> = text.lines().collect();
-        calls(tokens, &mut |call| {
+        let first = mutants.len();
+        calls(tokens, "", &mut |call| {
             for (from, change) in changes(&call) {
+                let alike = |other: &&Mutant| {
+                    (&other.within, &other.call, &other.from, &other.change)
+                        == (&call.within, &call.name, &from, &change)
+                };
+                let before = mutants[first..].iter().filter(alike).count();
                 mutants.push(Mutant {
                     file: file.to_path_buf(),
                     line: call.line,
                     column: call.column,
+                    within: call.within.clone(),
+                    before,
                     call: call.name.clone(),
                     from,
                     change,
@@ -93,25 +109,34 @@ pub fn scan(root: &Path) -> Result<Vec<Mutant>> {
 
 struct Call {
     name: String,
+    within: String,
     line: usize,
     column: usize,
     orderings: Vec<String>,
 }
 
 /// Visits `name(...)` wherever its arguments name orderings, and the removable functions.
-fn calls(tokens: TokenStream, visit: &mut impl FnMut(Call)) {
+fn calls(tokens: TokenStream, within: &str, visit: &mut impl FnMut(Call)) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut within = within.to_owned();
     for (i, token) in tokens.iter().enumerate() {
+        let before = |count| i.checked_sub(count).map(|before| &tokens[before]);
+        let defined = matches!(before(2), Some(TokenTree::Ident(word)) if word == "fn");
+        let name = if let Some(TokenTree::Ident(name)) = before(1) { Some(name) } else { None };
+        if let (true, Some(name)) = (defined, name) {
+            // Generic or not, its body is still to come.
+            within = name.to_string();
+        }
         let TokenTree::Group(group) = token else { continue };
-        calls(group.stream(), visit);
-        let Some(TokenTree::Ident(name)) = i.checked_sub(1).map(|before| &tokens[before]) else { continue };
-        let defined = matches!(i.checked_sub(2).map(|before| &tokens[before]), Some(TokenTree::Ident(word)) if word == "fn");
+        calls(group.stream(), &within, visit);
+        let Some(name) = name else { continue };
         if group.delimiter() != Delimiter::Parenthesis || defined {
             continue;
         }
         let place = name.span().start();
         visit(Call {
             name: name.to_string(),
+            within: within.clone(),
             line: place.line,
             column: place.column + 1,
             orderings: orderings(group.stream()),
@@ -138,9 +163,9 @@ fn changes(call: &Call) -> Vec<(String, String)> {
     let weaker: &[&str] = match (order.as_str(), call.name.as_str()) {
         ("Acquire" | "Release", _) => &["Relaxed"],
         ("AcqRel", _) => &["Acquire", "Release"],
-        ("SeqCst", "load") => &["Acquire"],
-        ("SeqCst", "store") => &["Release"],
-        ("SeqCst", _) => &["AcqRel"],
+        // loom takes it for AcqRel; the fence that stands for the rest, `order_for_loom`, is removed by itself.
+        ("SeqCst", "load" | "store") => &["Relaxed"],
+        ("SeqCst", _) => &["Acquire", "Release"],
         _ => &[],
     };
     let mut changes: Vec<_> = weaker.iter().map(|&weaker| (order.clone(), weaker.to_owned())).collect();
@@ -172,9 +197,10 @@ mod tests {
 
     fn found(source: &str) -> Vec<String> {
         let mut found = Vec::new();
-        calls(source.parse().unwrap(), &mut |call| {
+        calls(source.parse().unwrap(), "", &mut |call| {
             for (from, change) in changes(&call) {
-                found.push(format!("{}:{} {} {from}>{change}", call.line, call.column, call.name));
+                let Call { name, within, line, column, .. } = &call;
+                found.push(format!("{line}:{column} {within} {name} {from}>{change}"));
             }
         });
         found
@@ -187,17 +213,18 @@ mod tests {
         assert_eq!(
             found,
             [
-                "2:10 load Acquire>Relaxed",
-                "3:5 compare_exchange AcqRel>Acquire",
-                "3:5 compare_exchange AcqRel>Release",
-                "3:5 compare_exchange Acquire>failure",
+                "2:10 f load Acquire>Relaxed",
+                "3:5 f compare_exchange AcqRel>Acquire",
+                "3:5 f compare_exchange AcqRel>Release",
+                "3:5 f compare_exchange Acquire>failure",
             ]
         );
     }
 
     #[test]
     fn finds_barriers_and_not_their_definitions() {
-        assert_eq!(found("fn light(a: bool) { fence(Ordering::SeqCst) } fn g() { light(true); }").len(), 2);
+        let found = found("fn light(a: bool) { fence(Ordering::SeqCst) } fn g<T>() { light(true); }");
+        assert_eq!(found, ["1:21 light fence >removed", "1:59 g light >removed"]);
     }
 
     #[test]
