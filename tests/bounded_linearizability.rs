@@ -22,6 +22,9 @@ struct Refusal {
     ret: u64,
     /// It said that there was no item either: every slot was held by operations in flight.
     all_held: bool,
+    /// How many slots it may have held meanwhile: as many as it has items left. A batch whose first consumer goes on gives back
+    /// all its tickets, and may find no room when it tries again.
+    slots: i64,
 }
 
 /// What threads did: pushes, pops and empty answers, and refusals.
@@ -46,11 +49,11 @@ enum Wrong {
 struct Timeline(Vec<(u64, i64)>);
 
 impl Timeline {
-    /// Counts one from the first time to the second, both included.
-    fn add(&mut self, from: u64, to: u64) {
+    /// Counts so many from the first time to the second, both included.
+    fn add(&mut self, count: i64, from: u64, to: u64) {
         if from <= to {
-            self.0.push((from, 1));
-            self.0.push((to.saturating_add(1), -1));
+            self.0.push((from, count));
+            self.0.push((to.saturating_add(1), -count));
         }
     }
     /// The times at which the count changes, and the count from then on.
@@ -82,29 +85,29 @@ fn examine(history: &History, capacity: usize) -> Result<(), Wrong> {
         .iter()
         .filter_map(|event| if let Op::Pop(value) = event.op { Some((value, *event)) } else { None })
         .collect();
-    // At any time a slot is in use if an item's push has begun and its pop has not ended; and one more for each push in
-    // flight that fails. It is held by an operation in flight if that push has not ended, or the pop has begun. It
+    // At any time a slot is in use if an item's push has begun and its pop has not ended; and one more for each item
+    // in flight that is refused. It is held by an operation in flight if that push has not ended, or the pop has begun. It
     // surely has an item if the push has ended and the pop has not begun.
     let (mut used, mut held, mut surely) = (Timeline::default(), Timeline::default(), Timeline::default());
     for push in &history.events {
         let Op::Push(value) = push.op else { continue };
         let pop = pops.get(&value);
-        used.add(push.call, pop.map_or(u64::MAX - 1, |pop| pop.ret));
-        held.add(push.call, push.ret);
+        used.add(1, push.call, pop.map_or(u64::MAX - 1, |pop| pop.ret));
+        held.add(1, push.call, push.ret);
         if let Some(pop) = pop {
-            held.add(pop.call.max(push.ret + 1), pop.ret);
+            held.add(1, pop.call.max(push.ret + 1), pop.ret);
         }
-        surely.add(push.ret + 1, pop.map_or(u64::MAX - 1, |pop| pop.call - 1));
+        surely.add(1, push.ret + 1, pop.map_or(u64::MAX - 1, |pop| pop.call - 1));
     }
     for refusal in &history.refusals {
-        used.add(refusal.call, refusal.ret);
-        held.add(refusal.call, refusal.ret);
+        used.add(refusal.slots, refusal.call, refusal.ret);
+        held.add(refusal.slots, refusal.call, refusal.ret);
     }
     let (used, held) = (used.steps(), held.steps());
     for refusal in &history.refusals {
         let in_use = if refusal.all_held { &held } else { &used };
-        // One of them is its own.
-        if most(in_use, refusal.call, refusal.ret) - 1 < capacity as i64 {
+        // Without its own, which it holds no more when it gives up.
+        if most(in_use, refusal.call, refusal.ret) - refusal.slots < capacity as i64 {
             return Err(Wrong::FalseFull(refusal.call, refusal.ret));
         }
     }
@@ -155,13 +158,13 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                         let called = now();
                         let call = called.saturating_sub(SLACK);
                         let event = |op| Event { call, ret: now() + SLACK, op };
-                        let refusal = |all_held| Refusal { call, ret: now() + SLACK, all_held };
+                        let refusal = |all_held, slots| Refusal { call, ret: now() + SLACK, all_held, slots };
                         match choice {
                             0 => {
                                 if queue.push(next).is_ok() {
                                     history.events.push(event(Op::Push(next)));
                                 } else {
-                                    history.refusals.push(refusal(false));
+                                    history.refusals.push(refusal(false, 1));
                                 }
                                 next += 1;
                             }
@@ -174,7 +177,7 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                                     queue.push_all(next..next + count).map_or_else(Iterator::count, |()| 0);
                                 let done = event(Op::Empty);
                                 if left > 0 {
-                                    history.refusals.push(refusal(false));
+                                    history.refusals.push(refusal(false, left as i64));
                                 }
                                 let pushed = next..next + count - left as u64;
                                 history
@@ -202,7 +205,7 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                                         history.events.extend(displaced);
                                         history.events.push(done);
                                     }
-                                    Err(_) => history.refusals.push(refusal(true)),
+                                    Err(_) => history.refusals.push(refusal(true, 1)),
                                 }
                                 next += 1;
                             }
@@ -213,7 +216,8 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                                 let call = now().saturating_sub(SLACK);
                                 if queue.is_full() {
                                     let ret = now() + SLACK;
-                                    history.refusals.push(Refusal { call, ret, all_held: false });
+                                    // It looks, and holds nothing.
+                                    history.refusals.push(Refusal { call, ret, all_held: false, slots: 0 });
                                 }
                             }
                         }
@@ -294,7 +298,7 @@ fn batches() {
 fn checker_finds_seeded_bugs() {
     use Op::{Empty, Pop, Push};
     let event = |call, ret, op| Event { call, ret, op };
-    let refusal = |call, ret, all_held| Refusal { call, ret, all_held };
+    let refusal = |call, ret, all_held| Refusal { call, ret, all_held, slots: 1 };
     let two = vec![event(10, 11, Push(1)), event(12, 13, Push(2))];
     let examine = |events: Vec<Event>, refusals: Vec<Refusal>| examine(&History { events, refusals }, 2);
     // Full at last, too early by one, and after a pop.
@@ -308,6 +312,16 @@ fn checker_finds_seeded_bugs() {
     // Two refused pushes do not hold one slot for each other if there is another.
     assert!(examine(vec![], vec![refusal(10, 15, false), refusal(11, 14, false)]).is_err());
     assert_eq!(examine(two[..1].into(), vec![refusal(14, 19, false), refusal(15, 16, false)]), Ok(()));
+    // A refused batch of two may have held both for a while; not for itself, and no more than it has left.
+    let batch = Refusal { slots: 2, ..refusal(10, 15, false) };
+    assert_eq!(examine(two[..1].into(), vec![batch]), Err(Wrong::FalseFull(10, 15)));
+    let later = vec![event(16, 17, Push(1)), event(18, 19, Push(2))];
+    let full = Refusal { slots: 2, ..refusal(12, 20, false) };
+    assert_eq!(examine(later.clone(), vec![full, refusal(13, 14, false)]), Ok(()));
+    assert_eq!(
+        examine(later, vec![refusal(12, 20, false), refusal(13, 14, false)]),
+        Err(Wrong::FalseFull(13, 14))
+    );
     // Nothing but operations in flight: not with an item there, nor with nobody.
     assert_eq!(examine(two.clone(), vec![refusal(14, 15, true)]), Err(Wrong::FalseFull(14, 15)));
     let overlap = vec![event(10, 20, Push(1)), event(12, 20, Push(2))];
