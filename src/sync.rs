@@ -14,6 +14,10 @@ mod world {
     pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
     pub(crate) use core::sync::atomic::{Ordering, compiler_fence, fence};
 
+    /// What dawdles, and what the delays themselves need.
+    #[cfg(latchfree_delay)]
+    pub(crate) use core::sync::atomic as undelayed;
+
     #[cfg(all(target_has_atomic = "64", latchfree_delay))]
     pub(crate) use super::delay::AtomicU64;
     #[cfg(latchfree_delay)]
@@ -105,6 +109,7 @@ mod world {
                 pub(crate) fn load(&self, order: Ordering) -> $value {
                     let order = mutant::weaken(order);
                     if reader_loads_are_rmws() {
+                        // AcqRel: it always fails, so `order` is what counts.
                         let never = <$value>::MAX;
                         let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
                         return any.unwrap_or_else(|actual| actual);
@@ -210,6 +215,7 @@ mod world {
         pub(crate) fn load(&self, order: Ordering) -> *mut T {
             let order = mutant::weaken(order);
             if reader_loads_are_rmws() {
+                // AcqRel: it always fails, so `order` is what counts.
                 let never = core::ptr::without_provenance_mut(usize::MAX);
                 let any = self.0.compare_exchange(never, never, Ordering::AcqRel, order);
                 return any.unwrap_or_else(|actual| actual);
@@ -434,12 +440,14 @@ pub mod model {
             ASYMMETRIC.with(|switch| switch.set(barriers == Barriers::Asymmetric));
             let (f, counter) = (f.clone(), executions.clone());
             builder.check(move || {
+                // Relaxed: one thread of the system runs a model.
                 counter.fetch_add(1, Ordering::Relaxed);
                 // Here and not at the first barrier, whose thread's past would happen before every later one.
                 let _ = WORDS.words.len();
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));
+            // Relaxed: as above.
             let executions = executions.load(Ordering::Relaxed);
             assert!(
                 executions >= at_least,
@@ -463,15 +471,18 @@ pub mod model {
         };
     }
     loom::thread_local! {
+        // Relaxed: as above.
         static WORD: usize = WORDS.given.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn light() {
+        // AcqRel: pairs with that of `heavy` on this word.
         WORD.with(|&word| WORDS.words[word].fetch_add(1, Ordering::AcqRel));
     }
 
     pub(crate) fn heavy() {
         for word in &WORDS.words {
+            // AcqRel: pairs with each thread's own in `light`.
             word.fetch_add(1, Ordering::AcqRel);
         }
     }

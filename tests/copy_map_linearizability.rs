@@ -4,80 +4,49 @@ mod common;
 #[path = "common/hashers.rs"]
 mod hashers;
 
-use std::sync::Barrier;
-
-use common::Rng;
 use common::history::now;
-use common::per_key::{Event, Op, is_linearizable};
+use common::per_key::{self, Event, Op, Step, is_linearizable};
 use hashers::Hashes;
 use latchfree::CopyMap;
 use latchfree::reclaim::{Accepts, Epoch, Reclaim};
 
-/// Four threads on a few keys, of which many share a bucket, with other keys coming and going so that the table grows, shrinks
-/// and is rebuilt.
 fn record<R>(hashes: Hashes, keys: u64, ops: usize, seed: u64) -> Vec<Vec<Event>>
 where
     R: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)>,
 {
-    const THREADS: usize = 4;
     let map = CopyMap::<u64, u64, Hashes, R>::with_reclaimer(0, hashes);
-    let start = Barrier::new(THREADS);
-    let all: Vec<Vec<(u64, Event)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS as u64)
-            .map(|thread| {
-                let (map, start) = (&map, &start);
-                scope.spawn(move || {
-                    let mut rng = Rng(seed * 977 + thread * 31 + 1);
-                    let mut events = Vec::with_capacity(ops);
-                    let mut value = (thread + 1) << 40;
-                    let mut seen = 0;
-                    start.wait();
-                    for n in 0..ops {
-                        let key = rng.below(keys);
-                        let pick = rng.below(16);
-                        value += 1 << 8;
-                        let call = now();
-                        let op = match pick {
-                            0..4 => {
-                                let found = map.get(&key);
-                                seen = found.unwrap_or(seen);
-                                Op::Get(found)
-                            }
-                            4..6 => Op::Insert(value, map.insert(key, value)),
-                            6..8 => Op::TryInsert(value, map.try_insert(key, value).err()),
-                            8..11 => Op::Remove(map.remove(&key)),
-                            11..13 => Op::Add(1, map.fetch_update(&key, |value| Some(value + 1)).ok()),
-                            13..15 => {
-                                let found = map.compare_exchange(&key, seen, value);
-                                Op::Exchange(seen, value, found.map_or_else(|found| found, Some))
-                            }
-                            _ => match map.add_if_below(key, 1, seen) {
-                                Ok(1) => Op::TryInsert(1, None),
-                                Ok(sum) => Op::Add(1, Some(sum - 1)),
-                                // Zero is no value that is inserted.
-                                Err(current) => Op::Get((current != 0).then_some(current)),
-                            },
-                        };
-                        events.push((key, Event::new(call, now(), op)));
-                        match n % 64 {
-                            20 => map.reserve(rng.below(600) as usize),
-                            40 => (0..rng.below(40)).for_each(|n| _ = map.insert(1000 + n, n)),
-                            50 => map.retain(|key, _| key < 1000),
-                            60 => map.shrink_to_fit(),
-                            _ => {}
-                        }
-                    }
-                    events
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let mut by_key = vec![Vec::new(); keys as usize];
-    for (key, event) in all.into_iter().flatten() {
-        by_key[key as usize].push(event);
-    }
-    by_key
+    let act = |Step { key, pick, value }: Step, seen: &mut u64| {
+        let call = now();
+        let op = match pick {
+            0..4 => {
+                let found = map.get(&key);
+                *seen = found.unwrap_or(*seen);
+                Op::Get(found)
+            }
+            4..6 => Op::Insert(value, map.insert(key, value)),
+            6..8 => Op::TryInsert(value, map.try_insert(key, value).err()),
+            8..11 => Op::Remove(map.remove(&key)),
+            11..13 => Op::Add(1, map.fetch_update(&key, |value| Some(value + 1)).ok()),
+            13..15 => {
+                let found = map.compare_exchange(&key, *seen, value);
+                Op::Exchange(*seen, value, found.map_or_else(|found| found, Some))
+            }
+            _ => match map.add_if_below(key, 1, *seen) {
+                Ok(1) => Op::TryInsert(1, None),
+                Ok(sum) => Op::Add(1, Some(sum - 1)),
+                // Zero is no value that is inserted.
+                Err(current) => Op::Get((current != 0).then_some(current)),
+            },
+        };
+        Event::new(call, now(), op)
+    };
+    per_key::record(keys, ops, seed, act, |n, rng| match n {
+        20 => map.reserve(rng.below(600) as usize),
+        40 => (0..rng.below(40)).for_each(|n| _ = map.insert(1000 + n, n)),
+        50 => map.retain(|key, _| key < 1000),
+        60 => map.shrink_to_fit(),
+        _ => {}
+    })
 }
 
 fn check<R>(keys: u64, ops: usize)

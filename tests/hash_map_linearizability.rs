@@ -4,84 +4,47 @@ mod common;
 #[path = "common/hashers.rs"]
 mod hashers;
 
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use common::Rng;
 use common::history::now;
-use common::per_key::{Event, Op, is_linearizable};
+use common::per_key::{self, Event, Op, Step, is_linearizable};
 use hashers::Hashes;
 use latchfree::hash_map::{HashMap, Operation};
 use latchfree::reclaim::{Accepts, Epoch, Reclaim};
 
-/// Four threads on a few keys, of which many share a bucket, with other keys coming and going so that the table grows, shrinks
-/// and is rebuilt.
 fn record<R>(hashes: Hashes, keys: u64, ops: usize, seed: u64) -> Vec<Vec<Event>>
 where
     R: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)>,
 {
-    const THREADS: usize = 4;
     let map = HashMap::<u64, u64, Hashes, R>::with_reclaimer(0, hashes);
-    let start = Barrier::new(THREADS);
-    let left = AtomicUsize::new(THREADS);
-    let all: Vec<Vec<(u64, Event)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS as u64)
-            .map(|thread| {
-                let (map, start, left) = (&map, &start, &left);
-                scope.spawn(move || {
-                    let mut rng = Rng(seed * 977 + thread * 31 + 1);
-                    let mut events = Vec::with_capacity(ops);
-                    let mut value = (thread + 1) << 40;
-                    start.wait();
-                    for n in 0..ops {
-                        let key = rng.below(keys);
-                        let pick = rng.below(16);
-                        value += 1 << 8;
-                        let pinned = map.pin();
-                        let call = now();
-                        let op = match pick {
-                            0..4 => Op::Get(pinned.get(&key).copied()),
-                            4..6 => Op::Insert(value, pinned.insert(key, value).copied()),
-                            6..9 => {
-                                let found = pinned.try_insert(key, value).err().map(|error| *error.current);
-                                Op::TryInsert(value, found)
-                            }
-                            9..13 => Op::Remove(pinned.remove(&key).copied()),
-                            13..15 => {
-                                Op::Add(1, pinned.update(key, |value| value + 1).map(|value| value - 1))
-                            }
-                            _ => {
-                                let mut found = None;
-                                pinned.compute(key, |entry| {
-                                    found = entry.map(|(_, value)| *value);
-                                    Operation::<_, ()>::Insert(value)
-                                });
-                                Op::Insert(value, found)
-                            }
-                        };
-                        let ret = now();
-                        events.push((key, Event::new(call, ret, op)));
-                        drop(pinned);
-                        match n % 64 {
-                            20 => map.reserve(rng.below(600) as usize),
-                            40 => drop(map.pin().insert_many((0..rng.below(40)).map(|n| (1000 + n, n)))),
-                            50 => map.pin().retain(|key, _| *key < 1000),
-                            60 => map.shrink_to_fit(),
-                            _ => {}
-                        }
-                    }
-                    left.fetch_sub(1, Ordering::Relaxed);
-                    events
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let mut by_key = vec![Vec::new(); keys as usize];
-    for (key, event) in all.into_iter().flatten() {
-        by_key[key as usize].push(event);
-    }
-    by_key
+    let act = |Step { key, pick, value }: Step, _: &mut u64| {
+        let pinned = map.pin();
+        let call = now();
+        let op = match pick {
+            0..4 => Op::Get(pinned.get(&key).copied()),
+            4..6 => Op::Insert(value, pinned.insert(key, value).copied()),
+            6..9 => {
+                let found = pinned.try_insert(key, value).err().map(|error| *error.current);
+                Op::TryInsert(value, found)
+            }
+            9..13 => Op::Remove(pinned.remove(&key).copied()),
+            13..15 => Op::Add(1, pinned.update(key, |value| value + 1).map(|value| value - 1)),
+            _ => {
+                let mut found = None;
+                pinned.compute(key, |entry| {
+                    found = entry.map(|(_, value)| *value);
+                    Operation::<_, ()>::Insert(value)
+                });
+                Op::Insert(value, found)
+            }
+        };
+        Event::new(call, now(), op)
+    };
+    per_key::record(keys, ops, seed, act, |n, rng| match n {
+        20 => map.reserve(rng.below(600) as usize),
+        40 => drop(map.pin().insert_many((0..rng.below(40)).map(|n| (1000 + n, n)))),
+        50 => map.pin().retain(|key, _| *key < 1000),
+        60 => map.shrink_to_fit(),
+        _ => {}
+    })
 }
 
 fn check<R>(keys: u64, ops: usize)

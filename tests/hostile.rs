@@ -299,10 +299,11 @@ fn keys_that_change() {
 /// A type without any auto trait.
 struct Nothing(PhantomData<(*mut u8, std::marker::PhantomPinned)>);
 
-// A queue, a stack and an ordered map can be moved whatever they hold, for they hold it elsewhere; but it goes no further between threads than its items do.
+// A structure can be moved whatever it holds, for it holds it elsewhere; but it goes no further between threads than its items do.
 assert_impl_all!(Queue<Nothing>: Unpin);
 assert_impl_all!(Stack<Nothing>: Unpin);
 assert_impl_all!(BoundedQueue<Nothing>: Unpin);
+assert_impl_all!(HashMap<Nothing, Nothing>: Unpin);
 assert_impl_all!(OrderedMap<Nothing, Nothing>: Unpin);
 assert_not_impl_any!(Queue<Nothing>: Send, Sync);
 assert_not_impl_any!(Stack<Nothing>: Send, Sync);

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use common::{Both, Counted, Ledger, Rng, drained, over_both};
+use common::{Both, Counted, Ledger, Rng, drained, over_both, scatter};
 use latchfree::OrderedMap;
 use latchfree::reclaim::Accepts;
 
@@ -372,19 +372,6 @@ fn reentrant<R: For<u64, u64>>() {
 fn ignore<T>(_: T) {}
 
 const THREADS: u64 = 4;
-
-fn scatter(threads: u64, work: impl Fn(u64) + Sync) {
-    let start = Barrier::new(threads as usize);
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let (start, work) = (&start, &work);
-            scope.spawn(move || {
-                start.wait();
-                work(thread);
-            });
-        }
-    });
-}
 
 /// Threads race to insert, and to remove, the same keys; each is won once.
 fn each_key_once<R: For<u64, Counted>>() {

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use common::{Both, Counted, Ledger, Rng, drained, over_both};
+use common::{Both, Counted, Ledger, Rng, drained, over_both, scatter};
 use latchfree::ordered_map::RescheduleError;
 use latchfree::reclaim::Accepts;
 use latchfree::{OrderedMap, OrderedSet};
@@ -287,19 +287,6 @@ fn sets<R: For<(u64, u64), ()> + For<String, ()>>() {
 }
 
 const THREADS: u64 = 4;
-
-fn scatter(threads: u64, work: impl Fn(u64) + Sync) {
-    let start = Barrier::new(threads as usize);
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let (start, work) = (&start, &work);
-            scope.spawn(move || {
-                start.wait();
-                work(thread);
-            });
-        }
-    });
-}
 
 /// Tokens move among entries that come and go: a snapshot always shows all of them, each once; a thread that moves its own
 /// token finds it where it put it, and not where it was.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use latchfree_loom::BoundedQueue;
 use latchfree_loom::model::Barriers;
-use loom::thread::{JoinHandle, spawn};
 
-use self::common::Item;
+use self::common::{Item, go};
 
 type Items = BoundedQueue<Item>;
 
@@ -31,15 +30,6 @@ fn push(queue: &Items, id: usize) -> bool {
 
 fn pop(queue: &Items) -> Option<usize> {
     queue.pop().map(|item| item.0)
-}
-
-fn go<Q: Send + Sync + 'static, T: 'static>(
-    queue: &Arc<Q>,
-    f: impl FnOnce(&Q) -> T + 'static,
-) -> JoinHandle<T> {
-    let queue = queue.clone();
-    // The handle of the queue is dropped at the end, never the last.
-    spawn(move || f(&queue))
 }
 
 fn rest(queue: &Items) -> Vec<usize> {

@@ -9,12 +9,10 @@ use std::sync::Arc;
 
 use latchfree_loom::HashMap;
 use latchfree_loom::hash_map::Operation;
-use latchfree_loom::model::Barriers;
 use latchfree_loom::reclaim::Reclaim;
-use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
-use self::common::{Item, explore};
+use self::common::{Item, go};
 use self::tens::Tens;
 
 /// Equal hashes.
@@ -77,24 +75,7 @@ fn assert_holds(map: &Map, expected: &[u64]) {
     assert_eq!(map.len(), expected.len());
 }
 
-fn go<T: 'static>(map: &Arc<Map>, f: impl FnOnce(&Map) -> T + 'static) -> JoinHandle<T> {
-    let map = map.clone();
-    spawn(move || f(&map))
-}
-
-/// A test a model: bound on preemptions, least number of executions, body. Nothing here depends on barriers.
-macro_rules! models {
-    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
-        $(#[$doc])*
-        #[test]
-        fn $name() {
-            fn model() $body
-            explore(stringify!($name), Barriers::Fence, $preemptions, $at_least, model);
-        }
-    )+};
-}
-
-models! {
+models_without_barriers! {
     /// The first table and its first place are raced for.
     first_insertions(Some(2), 140) {
         let map = map(&[]);

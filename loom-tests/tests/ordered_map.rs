@@ -7,32 +7,10 @@ use std::sync::Arc;
 use latchfree_loom::OrderedMap;
 use latchfree_loom::model::Barriers;
 use latchfree_loom::reclaim::Reclaim;
-use loom::thread::{JoinHandle, spawn};
 
-use self::common::Item;
 use self::common::eager::Eager;
-
-type Items = OrderedMap<u8, Item, Eager>;
-
-/// Of keys, each with a value of the same number.
-fn map(keys: &[u8]) -> Arc<Items> {
-    let map = Items::default();
-    keys.iter().for_each(|&key| insert(&map, key));
-    Arc::new(map)
-}
-
-fn go<M: Send + Sync + 'static, T: 'static>(
-    map: &Arc<M>,
-    f: impl FnOnce(&M) -> T + 'static,
-) -> JoinHandle<T> {
-    let map = map.clone();
-    // The handle of the map is dropped at the end, never the last.
-    spawn(move || f(&map))
-}
-
-fn insert(map: &Items, key: u8) {
-    map.insert(key, Item::new(key.into()), &Eager::pin());
-}
+use self::common::ordered::{Items, insert, map};
+use self::common::{Item, go};
 
 fn get(map: &Items, key: u8) -> bool {
     let guard = Eager::pin();

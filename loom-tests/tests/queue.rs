@@ -7,10 +7,9 @@ use std::sync::Arc;
 use latchfree_loom::Queue;
 use latchfree_loom::model::Barriers;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use loom::thread::{JoinHandle, spawn};
 
 use self::common::eager::Eager;
-use self::common::{Item, Large};
+use self::common::{Item, Large, go};
 
 type Items = Queue<Item, Eager>;
 
@@ -32,15 +31,6 @@ fn push(queue: &Items, id: usize) {
 
 fn pop(queue: &Items) -> Option<usize> {
     queue.pop().map(|item| item.0)
-}
-
-fn go<Q: Send + Sync + 'static, T: 'static>(
-    queue: &Arc<Q>,
-    f: impl FnOnce(&Q) -> T + 'static,
-) -> JoinHandle<T> {
-    let queue = queue.clone();
-    // The handle of the queue is dropped at the end, never the last.
-    spawn(move || f(&queue))
 }
 
 fn rest(queue: &Items) -> Vec<usize> {

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use latchfree_loom::Stack;
 use latchfree_loom::model::Barriers;
-use loom::thread::{JoinHandle, spawn};
 
-use self::common::Item;
 use self::common::eager::Eager;
+use self::common::{Item, go};
 
 type Items = Stack<Item, Eager>;
 
@@ -26,15 +25,6 @@ fn push(stack: &Items, id: usize) {
 
 fn pop(stack: &Items) -> Option<usize> {
     stack.pop().map(|item| item.0)
-}
-
-fn go<S: Send + Sync + 'static, T: 'static>(
-    stack: &Arc<S>,
-    f: impl FnOnce(&S) -> T + 'static,
-) -> JoinHandle<T> {
-    let stack = stack.clone();
-    // The handle of the stack is dropped at the end, never the last.
-    spawn(move || f(&stack))
 }
 
 fn rest(stack: &Items) -> Vec<usize> {

@@ -129,14 +129,13 @@ pub use parallel::ParIter;
 
 #[cfg(feature = "serde")]
 mod serial {
-    use core::fmt;
     use core::hash::{BuildHasher, Hash};
-    use core::marker::PhantomData;
 
     use bytemuck::NoUninit;
-    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-    use serde::ser::{Serialize, SerializeMap, Serializer};
+    use serde::de::{Deserialize, Deserializer};
+    use serde::ser::{Serialize, Serializer};
 
+    use super::super::serde_fill::{self, Fill, Unsized};
     use crate::hash_map::copy_map::CopyMap;
     use crate::reclaim::{Accepts, Reclaim};
 
@@ -149,12 +148,19 @@ mod serial {
     {
         /// The entries that an iteration meets.
         fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-            // Of unknown length: formats that write it first must not take a guess for it.
-            let mut map = serializer.serialize_map(None)?;
-            for (key, value) in self {
-                map.serialize_entry(&key, &value)?;
-            }
-            map.end()
+            serializer.collect_map(Unsized(self.iter()))
+        }
+    }
+
+    impl<K, V, S, R> Fill<(K, V)> for CopyMap<K, V, S, R>
+    where
+        K: NoUninit + Hash + Eq,
+        V: NoUninit,
+        S: BuildHasher + Default,
+        R: Accepts<(K, V)>,
+    {
+        fn fill(&mut self, (key, value): (K, V)) {
+            self.insert(key, value);
         }
     }
 
@@ -167,31 +173,7 @@ mod serial {
     {
         /// Reads a map; of entries with one key the last stays. What it says of its length is not relied on.
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Entries<K, V, S, R>(PhantomData<(K, V, S, R)>);
-
-            impl<'de, K, V, S, R> Visitor<'de> for Entries<K, V, S, R>
-            where
-                K: Deserialize<'de> + NoUninit + Hash + Eq,
-                V: Deserialize<'de> + NoUninit,
-                S: BuildHasher + Default,
-                R: Accepts<(K, V)>,
-            {
-                type Value = CopyMap<K, V, S, R>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a map")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-                    let map = CopyMap::default();
-                    while let Some((key, value)) = entries.next_entry()? {
-                        map.insert(key, value);
-                    }
-                    Ok(map)
-                }
-            }
-
-            deserializer.deserialize_map(Entries(PhantomData))
+            serde_fill::map(deserializer)
         }
     }
 }

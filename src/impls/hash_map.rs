@@ -150,13 +150,12 @@ pub use parallel::ParIter;
 
 #[cfg(feature = "serde")]
 mod serial {
-    use core::fmt;
     use core::hash::{BuildHasher, Hash};
-    use core::marker::PhantomData;
 
-    use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+    use serde::de::{Deserialize, Deserializer};
     use serde::ser::{Serialize, Serializer};
 
+    use super::super::serde_fill::{self, Fill, Unsized};
     use crate::hash_map::{HashMap, HashMapRef, HashSet, HashSetRef};
     use crate::reclaim::{Accepts, Reclaim};
 
@@ -186,14 +185,15 @@ mod serial {
         }
     }
 
-    /// An iterator of unknown length: formats that write it first must not take a guess for it.
-    struct Unsized<I>(I);
+    impl<K: Hash + Eq, V, S: BuildHasher + Default, R: Accepts<(K, V)>> Fill<(K, V)> for HashMap<K, V, S, R> {
+        fn fill(&mut self, (key, value): (K, V)) {
+            self.insert(key, value, &R::pin());
+        }
+    }
 
-    impl<I: Iterator> Iterator for Unsized<I> {
-        type Item = I::Item;
-
-        fn next(&mut self) -> Option<I::Item> {
-            self.0.next()
+    impl<T: Hash + Eq, S: BuildHasher + Default, R: Accepts<(T, ())>> Fill<T> for HashSet<T, S, R> {
+        fn fill(&mut self, element: T) {
+            self.insert(element, &R::pin());
         }
     }
 
@@ -206,31 +206,7 @@ mod serial {
     {
         /// Reads a map; of entries with one key the last stays. What it says of its length is not relied on.
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Entries<K, V, S, R>(PhantomData<(K, V, S, R)>);
-
-            impl<'de, K, V, S, R> Visitor<'de> for Entries<K, V, S, R>
-            where
-                K: Deserialize<'de> + Hash + Eq,
-                V: Deserialize<'de>,
-                S: BuildHasher + Default,
-                R: Accepts<(K, V)>,
-            {
-                type Value = HashMap<K, V, S, R>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a map")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-                    let map = HashMap::default();
-                    while let Some((key, value)) = entries.next_entry()? {
-                        map.insert(key, value, &R::pin());
-                    }
-                    Ok(map)
-                }
-            }
-
-            deserializer.deserialize_map(Entries(PhantomData))
+            serde_fill::map(deserializer)
         }
     }
 
@@ -242,30 +218,7 @@ mod serial {
     {
         /// Reads a sequence. What it says of its length is not relied on.
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Elements<T, S, R>(PhantomData<(T, S, R)>);
-
-            impl<'de, T, S, R> Visitor<'de> for Elements<T, S, R>
-            where
-                T: Deserialize<'de> + Hash + Eq,
-                S: BuildHasher + Default,
-                R: Accepts<(T, ())>,
-            {
-                type Value = HashSet<T, S, R>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a sequence of a set's elements")
-                }
-
-                fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-                    let set = HashSet::default();
-                    while let Some(element) = elements.next_element()? {
-                        set.insert(element, &R::pin());
-                    }
-                    Ok(set)
-                }
-            }
-
-            deserializer.deserialize_seq(Elements(PhantomData))
+            serde_fill::sequence(deserializer)
         }
     }
 }

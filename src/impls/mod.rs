@@ -12,6 +12,8 @@ mod ordered_map_serde;
 mod sequences_rayon;
 #[cfg(feature = "serde")]
 mod sequences_serde;
+#[cfg(feature = "serde")]
+mod serde_fill;
 
 #[cfg(all(feature = "rayon", target_has_atomic = "64"))]
 pub use copy_map::ParIter as CopyParIter;

@@ -1,11 +1,9 @@
 //! serde: an ordered map is a map, and an ordered set a sequence.
 
-use core::fmt;
-use core::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use super::serde_fill;
 use crate::reclaim::{Accepts, Reclaim};
 use crate::{OrderedMap, OrderedSet};
 
@@ -28,27 +26,8 @@ impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, R: Accepts<(K, V)>> De
 {
     /// Reads a map; of equal keys the last counts. What it says of its length is not relied on.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<K, V, R>(PhantomData<(K, V, R)>);
-
-        impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, R: Accepts<(K, V)>> Visitor<'de>
-            for Entries<K, V, R>
-        {
-            type Value = OrderedMap<K, V, R>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-                let mut read = alloc::vec::Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    read.push(entry);
-                }
-                Ok(read.into_iter().collect())
-            }
-        }
-
-        deserializer.deserialize_map(Entries(PhantomData))
+        let entries: alloc::vec::Vec<(K, V)> = serde_fill::map(deserializer)?;
+        Ok(entries.into_iter().collect())
     }
 }
 
@@ -68,24 +47,7 @@ impl<T: Ord + Serialize, R: Reclaim> Serialize for OrderedSet<T, R> {
 impl<'de, T: Ord + Deserialize<'de>, R: Accepts<(T, ())>> Deserialize<'de> for OrderedSet<T, R> {
     /// Reads a sequence; of equal elements the last counts. What it says of its length is not relied on.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements<T, R>(PhantomData<(T, R)>);
-
-        impl<'de, T: Ord + Deserialize<'de>, R: Accepts<(T, ())>> Visitor<'de> for Elements<T, R> {
-            type Value = OrderedSet<T, R>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence of a set's elements")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-                let mut read = alloc::vec::Vec::new();
-                while let Some(element) = elements.next_element()? {
-                    read.push(element);
-                }
-                Ok(read.into_iter().collect())
-            }
-        }
-
-        deserializer.deserialize_seq(Elements(PhantomData))
+        let elements: alloc::vec::Vec<T> = serde_fill::sequence(deserializer)?;
+        Ok(elements.into_iter().collect())
     }
 }

@@ -7,7 +7,8 @@
 use core::cell::Cell;
 use core::hint::black_box;
 use core::panic::Location;
-use core::sync::atomic::{self, Ordering};
+
+use super::{Ordering, undelayed as atomic};
 
 std::thread_local! {
     static DAWDLER: Dawdler = const { Dawdler { random: Cell::new(0), places: Cell::new(0), left: Cell::new(0) } };

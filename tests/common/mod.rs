@@ -6,10 +6,10 @@ pub mod history;
 pub mod lifo;
 pub mod per_key;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
-use latchfree::reclaim::{Accepts, Barrier, Reclaim, barrier, choose_barrier};
+use latchfree::reclaim::{self, Accepts, Reclaim, barrier, choose_barrier};
 
 /// The reclaimers that a test body is run with, and the item types that most bodies need.
 pub trait Both:
@@ -51,8 +51,8 @@ pub(crate) use over_both;
 /// Forces the fences where a file is included a second time, by a binary whose name ends in `_fence`.
 pub fn choose(module_path: &str) {
     if module_path.split("::").next().is_some_and(|root| root.ends_with("_fence")) {
-        choose_barrier(Barrier::Fence).expect("nothing was used before");
-        assert_eq!(barrier(), Barrier::Fence);
+        choose_barrier(reclaim::Barrier::Fence).expect("nothing was used before");
+        assert_eq!(barrier(), reclaim::Barrier::Fence);
     }
 }
 
@@ -130,6 +130,20 @@ impl Rng {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % limit
     }
+}
+
+/// Threads that begin at once, each told its number.
+pub fn scatter(threads: u64, work: impl Fn(u64) + Sync) {
+    let start = Barrier::new(threads as usize);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (start, work) = (&start, &work);
+            scope.spawn(move || {
+                start.wait();
+                work(thread);
+            });
+        }
+    });
 }
 
 /// A count that threads share.

@@ -2,6 +2,9 @@
 //! operations are tried, which is quick, because few of them overlap.
 
 use std::collections::HashSet;
+use std::sync::Barrier;
+
+use super::Rng;
 
 /// What was done to one key, and what it found there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,4 +111,54 @@ impl Event {
     pub fn new(call: u64, ret: u64, op: Op) -> Self {
         Self { call: call.saturating_sub(SLACK), ret: ret + SLACK, op }
     }
+}
+
+/// What a thread is to do next.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub key: u64,
+    /// Below 16: which operation.
+    pub pick: u64,
+    /// Not used before, and large enough for what is added to it meanwhile.
+    pub value: u64,
+}
+
+/// Four threads on a few keys, each event of which `act` makes and times; it is told what the thread saw last, and may say so.
+/// `upkeep` comes between: other keys that come and go, so that the table grows, shrinks and is rebuilt.
+pub fn record(
+    keys: u64,
+    ops: usize,
+    seed: u64,
+    act: impl Fn(Step, &mut u64) -> Event + Sync,
+    upkeep: impl Fn(usize, &mut Rng) + Sync,
+) -> Vec<Vec<Event>> {
+    const THREADS: usize = 4;
+    let start = Barrier::new(THREADS);
+    let all: Vec<Vec<(u64, Event)>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS as u64)
+            .map(|thread| {
+                let (act, upkeep, start) = (&act, &upkeep, &start);
+                scope.spawn(move || {
+                    let mut rng = Rng(seed * 977 + thread * 31 + 1);
+                    let mut events = Vec::with_capacity(ops);
+                    let mut value = (thread + 1) << 40;
+                    let mut seen = 0;
+                    start.wait();
+                    for n in 0..ops {
+                        let (key, pick) = (rng.below(keys), rng.below(16));
+                        value += 1 << 8;
+                        events.push((key, act(Step { key, pick, value }, &mut seen)));
+                        upkeep(n % 64, &mut rng);
+                    }
+                    events
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut by_key = vec![Vec::new(); keys as usize];
+    for (key, event) in all.into_iter().flatten() {
+        by_key[key as usize].push(event);
+    }
+    by_key
 }

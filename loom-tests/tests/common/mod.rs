@@ -2,10 +2,13 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod eager;
+pub mod ordered;
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use latchfree_loom::model::{Barriers, check};
+use loom::thread::{JoinHandle, spawn};
 
 std::thread_local! {
     // loom runs all threads of a model on one thread of the system, so this counts one model's items.
@@ -57,6 +60,35 @@ pub fn explore(name: &str, barriers: Barriers, preemptions: Option<usize>, at_le
         assert_eq!(LIVE.with(Cell::get), 0, "every item is dropped once");
     });
     println!("MODEL {name} {barriers:?} {executions:?} {:.1?}", start.elapsed());
+}
+
+/// A thread of a model that works on what all share.
+pub fn go<S: Send + Sync + 'static, T: 'static>(
+    shared: &Arc<S>,
+    f: impl FnOnce(&S) -> T + 'static,
+) -> JoinHandle<T> {
+    let shared = shared.clone();
+    // The thread's handle is dropped at the end, never the last.
+    spawn(move || f(&shared))
+}
+
+/// A test a model, for what does not depend on barriers: bound on preemptions, least number of executions, body.
+#[macro_export]
+macro_rules! models_without_barriers {
+    ($($(#[$doc:meta])* $name:ident($preemptions:expr, $at_least:expr) $body:block)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            fn model() $body
+            $crate::common::explore(
+                stringify!($name),
+                latchfree_loom::model::Barriers::Fence,
+                $preemptions,
+                $at_least,
+                model,
+            );
+        }
+    )+};
 }
 
 /// Two tests a model, one for either kind of barriers: bound on preemptions, least number of executions, body.

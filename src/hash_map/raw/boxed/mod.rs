@@ -27,6 +27,9 @@ use crate::sync::Ordering;
 /// What a map of boxed entries is made of.
 pub(in crate::hash_map) struct Boxed<K, V>(PhantomData<(K, V)>);
 
+/// Entries are pointed to and never move with the map.
+impl<K, V> Unpin for Boxed<K, V> {}
+
 impl<K, V> Boxed<K, V> {
     pub(in crate::hash_map) const NEW: Self = Self(PhantomData);
 }
