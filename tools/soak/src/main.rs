@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Box::new(queues::Bounded::new(options.threads)),
         Box::new(queues::Pool::new()),
         Box::new(maps::Hash::new(options.threads)),
+        Box::new(maps::Counters::new()),
         Box::new(maps::Ordered::new(options.threads)),
     ];
     hammers.retain(|hammer| hammer.name().contains(&options.only));

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use latchfree::{HashMap, OrderedMap};
+use latchfree::{CopyMap, HashMap, OrderedMap};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -207,6 +207,61 @@ impl Hammer for Ordered {
             self.map.collect();
         }
         Ok(())
+    }
+
+    fn backlog(&self) -> usize {
+        self.map.backlog().objects
+    }
+}
+
+/// The map of plain values: counters with a limit.
+pub struct Counters {
+    map: CopyMap<u64, u64>,
+    added: AtomicU64,
+}
+
+const LIMIT: u64 = 1_000_000;
+
+impl Counters {
+    pub fn new() -> Self {
+        Self { map: CopyMap::new(), added: AtomicU64::new(0) }
+    }
+}
+
+impl Hammer for Counters {
+    fn name(&self) -> &'static str {
+        "copy map"
+    }
+
+    fn step(&self, thread: usize, rng: &mut SmallRng) -> Result<(), String> {
+        let key = rng.random_range(0..300);
+        match rng.random_range(0..100) {
+            0..70 => {
+                if self.map.add_if_below(key, 1, LIMIT).is_ok() {
+                    self.added.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            70..80 => {
+                // Whoever removes a counter takes its count away with it.
+                if let Some(count) = self.map.remove(&key) {
+                    self.added.fetch_sub(count, Ordering::Relaxed);
+                }
+            }
+            80..99 => {
+                if self.map.get(&key).is_some_and(|count| count > LIMIT) {
+                    return Err(format!("the count of {key} is above the limit"));
+                }
+            }
+            _ if thread == 0 => self.map.shrink_to_fit(),
+            _ => self.map.reserve(rng.random_range(0..10_000)),
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, _round: u64) -> Result<(), String> {
+        let sum: u64 = self.map.iter().map(|(_, count)| count).sum();
+        let added = *self.added.get_mut();
+        if sum == added { Ok(()) } else { Err(format!("the counters hold {sum}, {added} were added")) }
     }
 
     fn backlog(&self) -> usize {
