@@ -13,7 +13,7 @@
 //! | a last-in first-out stack, or a pool | [`Stack`] |
 //! | a map from keys to values that are lent, any number of readers and writers | [`HashMap`] |
 //! | the same without values | [`HashSet`] |
-//! | the same with small `Copy` keys and values, by value: counters, limits, tables of connections | [`CopyMap`] |
+//! | a hash map of small `Copy` keys and values, by value: counters, limits, tables of connections | [`CopyMap`] |
 //! | entries or elements in order: timers, priorities, ranges, scans | [`OrderedMap`], [`OrderedSet`] |
 //!
 //! # Guards
