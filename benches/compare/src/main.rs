@@ -2,6 +2,20 @@
 //!
 //! `benches/README.md` explains the workloads and how to read the report.
 
+// With some kinds left out, much serves nobody.
+#![cfg_attr(
+    not(all(
+        feature = "queue",
+        feature = "bounded",
+        feature = "stack",
+        feature = "hash",
+        feature = "ordered",
+        feature = "pin",
+        feature = "stopped"
+    )),
+    allow(dead_code, unused_imports)
+)]
+
 mod adapters;
 mod alloc;
 mod cli;

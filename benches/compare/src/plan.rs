@@ -68,12 +68,19 @@ pub struct Scope {
 
 pub fn kinds() -> Vec<Kind> {
     vec![
+        #[cfg(feature = "queue")]
         crate::workloads::queue::kind(),
+        #[cfg(feature = "bounded")]
         crate::workloads::bounded::kind(),
+        #[cfg(feature = "stack")]
         crate::workloads::stack::kind(),
+        #[cfg(feature = "hash")]
         crate::workloads::hash::kind(),
+        #[cfg(feature = "ordered")]
         crate::workloads::ordered::kind(),
+        #[cfg(feature = "pin")]
         crate::workloads::pin::kind(),
+        #[cfg(feature = "stopped")]
         crate::workloads::stopped::kind(),
     ]
 }
