@@ -218,6 +218,8 @@ pub mod __private {
     pub use crate::sync::loom;
     #[cfg(latchfree_stall)]
     pub use crate::sync::shuttle;
+    #[cfg(latchfree_loom)]
+    pub use crate::util::recycle::depot::{Block, Depot};
 }
 
 /// What does not compile, and its twins that do.

@@ -4,3 +4,4 @@ pub(crate) mod backoff;
 pub(crate) mod count;
 pub(crate) mod per_thread;
 pub(crate) mod prefetch;
+pub(crate) mod recycle;

@@ -10,7 +10,6 @@
 //! slots of an inner node. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
 //! any more, and [`NEEDY`], with it, if the child is to be split or merged (see [`rebuild`](super::rebuild)).
 
-use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -19,6 +18,7 @@ use super::entry::{Boxed, Item};
 use super::form;
 use super::reschedule::{Move, Role};
 use crate::sync::{AtomicPtr, UnsafeCell};
+use crate::util::recycle;
 
 pub(super) type Slot<K, V> = AtomicPtr<Node<K, V>>;
 
@@ -358,9 +358,7 @@ impl<K, V> Ref<K, V> {
         let len = u32::try_from(len).expect("nodes are small");
         let head = Head { level: u16::try_from(level).expect("trees are low"), role, len };
         let layout = Self::layout(head);
-        // SAFETY: a node's size is not zero.
-        let node = unsafe { alloc(layout) }.cast::<Node<K, V>>();
-        let Some(node) = NonNull::new(node) else { handle_alloc_error(layout) };
+        let node = recycle::allocate(layout).cast::<Node<K, V>>();
         // SAFETY: allocated for it.
         unsafe { node.write(Node { head: UnsafeCell::new(head), _holds: PhantomData }) };
         Self(node)
@@ -520,7 +518,7 @@ impl<K, V> Ref<K, V> {
         let head = unsafe { node.as_ref() }.head.with_mut(|head| unsafe { *head });
         let pending = Self(node).pending();
         // SAFETY: allocated with this layout. Slots and heads need no drop.
-        unsafe { dealloc(node.as_ptr().cast(), Self::layout(head)) }
+        unsafe { recycle::free(node.cast(), Self::layout(head)) }
         if let Some(pending) = pending {
             // SAFETY: the leaf's share.
             unsafe { Move::<K, V>::release(pending.movement.cast()) }

@@ -14,7 +14,7 @@ use wait_timeout::ChildExt;
 use crate::scan::Mutant;
 
 /// Which models look at which sources: the first prefix that fits. A room without a line here is an error.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue"]),
     ("src/queue", &["queue"]),
@@ -24,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("src/hash_map", &["hash_map", "copy_map"]),
     ("src/ordered_map", &["ordered_map"]),
     ("src/util/per_thread.rs", &["stack", "hash_map"]),
+    ("src/util/recycle", &["recycle"]),
     ("src/util", &["stack", "hash_map", "ordered_map"]),
 ];
 

@@ -1,12 +1,13 @@
 //! Entries: boxed once and never moved, and the draft of one that an operation may put into the map.
 
-use alloc::boxed::Box;
+use core::alloc::Layout;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::reclaim::{Reclaim, Retired};
 #[cfg(latchfree_loom)]
 use crate::sync::UnsafeCell;
+use crate::util::recycle;
 
 /// A key, its value and its hash.
 pub(in crate::hash_map) struct Entry<K, V> {
@@ -21,13 +22,32 @@ pub(in crate::hash_map) struct Entry<K, V> {
 
 impl<K, V> Entry<K, V> {
     fn boxed(hash: u64, key: K, value: V) -> NonNull<Self> {
-        NonNull::from(Box::leak(Box::new(Self {
-            hash,
-            key: ManuallyDrop::new(key),
-            value: ManuallyDrop::new(value),
-            #[cfg(latchfree_loom)]
-            canary: UnsafeCell::new(true),
-        })))
+        let entry = recycle::allocate(Layout::new::<Self>()).cast();
+        // SAFETY: allocated for it.
+        unsafe {
+            entry.write(Self {
+                hash,
+                key: ManuallyDrop::new(key),
+                value: ManuallyDrop::new(value),
+                #[cfg(latchfree_loom)]
+                canary: UnsafeCell::new(true),
+            });
+        }
+        entry
+    }
+
+    /// The entry to be taken apart, with its memory, which is freed with what this returns.
+    ///
+    /// # Safety
+    ///
+    /// From `boxed`, nobody else reaches the entry any more, and it is asked for once.
+    unsafe fn dying(entry: NonNull<Self>) -> Memory<Self> {
+        #[cfg(latchfree_loom)]
+        // SAFETY: nobody reaches the entry any more; loom checks that.
+        unsafe {
+            entry.as_ref().canary.with_mut(|alive| *alive = false);
+        }
+        Memory(entry)
     }
 
     /// The entry behind a pointer.
@@ -51,13 +71,10 @@ impl<K, V> Entry<K, V> {
     ///
     /// Nobody reaches the entry any more, and it is whole.
     pub(super) unsafe fn free(entry: NonNull<u8>) {
-        // SAFETY: from `boxed`, and the caller's promise.
-        let mut entry = unsafe { Box::from_raw(entry.cast::<Self>().as_ptr()) };
-        #[cfg(latchfree_loom)]
-        // SAFETY: nobody reaches the entry any more; loom checks that.
-        entry.canary.with_mut(|alive| unsafe { *alive = false });
-        let entry = &mut *entry;
-        // Both are dropped, and the box is freed, even if one of the destructors panics.
+        // SAFETY: the caller's promise.
+        let mut memory = unsafe { Self::dying(entry.cast()) };
+        let entry = memory.contents();
+        // Both are dropped, and the memory is freed, even if one of the destructors panics.
         // SAFETY: whole, and dropped here only.
         let _key = unsafe { ManuallyDrop::take(&mut entry.key) };
         // SAFETY: as above.
@@ -70,13 +87,8 @@ impl<K, V> Entry<K, V> {
     ///
     /// Nobody reaches the entry any more, and it has its key.
     unsafe fn free_shell(entry: NonNull<u8>) {
-        // SAFETY: from `boxed`, and the caller's promise.
-        let mut entry = unsafe { Box::from_raw(entry.cast::<Self>().as_ptr()) };
-        #[cfg(latchfree_loom)]
-        // SAFETY: nobody reaches the entry any more; loom checks that.
-        entry.canary.with_mut(|alive| unsafe { *alive = false });
-        // SAFETY: it has its key.
-        unsafe { ManuallyDrop::drop(&mut entry.key) };
+        // SAFETY: the caller's promise; it has its key.
+        unsafe { ManuallyDrop::drop(&mut Self::dying(entry.cast()).contents().key) };
     }
 
     /// The entry as garbage.
@@ -90,13 +102,29 @@ impl<K, V> Entry<K, V> {
     ///
     /// As [`free`](Self::free).
     pub(super) unsafe fn into_parts(entry: NonNull<Self>) -> (K, V) {
-        // SAFETY: from `boxed`, and the caller's promise.
-        let mut entry = unsafe { Box::from_raw(entry.as_ptr()) };
-        #[cfg(latchfree_loom)]
-        // SAFETY: nobody reaches the entry any more; loom checks that.
-        entry.canary.with_mut(|alive| unsafe { *alive = false });
-        // SAFETY: whole, and moved out once: the box has no destructor of its own.
+        // SAFETY: the caller's promise.
+        let mut memory = unsafe { Self::dying(entry) };
+        let entry = memory.contents();
+        // SAFETY: whole, and moved out once: the memory has no destructor for it.
         unsafe { (ManuallyDrop::take(&mut entry.key), ManuallyDrop::take(&mut entry.value)) }
+    }
+}
+
+/// Memory of an entry that is its owner's alone, without what is in it.
+struct Memory<E>(NonNull<E>);
+
+impl<E> Memory<E> {
+    fn contents(&mut self) -> &mut E {
+        // SAFETY: the owner's alone.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<E> Drop for Memory<E> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and the owner's alone.
+        unsafe { recycle::free(self.0.cast(), Layout::new::<E>()) }
     }
 }
 
