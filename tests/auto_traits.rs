@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use latchfree::ordered_map::InlineKeys;
 #[cfg(feature = "crossbeam")]
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Guard, OwnedGuard, Participant, ParticipantGuard};
@@ -52,6 +53,9 @@ mod bounded {
 }
 // A shared map lends what it holds, and drops on one thread what another inserted.
 assert_impl_all!(OrderedMap<u64, String>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(OrderedMap<u64, String, Epoch, InlineKeys>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_not_impl_any!(OrderedMap<*const u8, u64, Epoch, InlineKeys>: Send, Sync);
+assert_not_impl_any!(OrderedMap<&'static Cell<u64>, u64, Epoch, InlineKeys>: Send, Sync);
 assert_impl_all!(OrderedMap<u64, Cell<u64>>: Send);
 assert_not_impl_any!(OrderedMap<u64, Cell<u64>>: Sync, RefUnwindSafe);
 assert_not_impl_any!(OrderedMap<Rc<u64>, u64>: Send, Sync);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Bound;
 
-use latchfree::ordered_map::RescheduleError;
+use latchfree::ordered_map::{Auto, Inline, InlineKeys, Layout, RescheduleError};
 #[cfg(feature = "crossbeam")]
 use latchfree::reclaim::Crossbeam;
 use latchfree::reclaim::{Accepts, Reclaim};
@@ -83,6 +83,7 @@ fn op() -> impl Strategy<Value = Op> {
 trait Form {
     type Key: Ord + Clone + Debug;
     type Value: Clone + Eq + Debug;
+    type Layout: Layout<Self::Key, Self::Value>;
     fn key(n: u16) -> Self::Key;
     fn value(n: u64) -> Self::Value;
 }
@@ -92,6 +93,7 @@ struct Plain;
 impl Form for Plain {
     type Key = u64;
     type Value = u64;
+    type Layout = Auto;
     fn key(n: u16) -> u64 {
         u64::from(n) << 40
     }
@@ -105,6 +107,7 @@ struct PlainKey;
 impl Form for PlainKey {
     type Key = (i64, u64);
     type Value = String;
+    type Layout = Auto;
     fn key(n: u16) -> (i64, u64) {
         (i64::from(n) / 16 - 300, u64::from(n) % 16)
     }
@@ -118,6 +121,7 @@ struct Text;
 impl Form for Text {
     type Key = String;
     type Value = u64;
+    type Layout = Auto;
     fn key(n: u16) -> String {
         match n % 3 {
             0 => format!("{:04}", n),
@@ -135,11 +139,74 @@ struct Opaque;
 impl Form for Opaque {
     type Key = Vec<u16>;
     type Value = Box<u64>;
+    type Layout = Auto;
     fn key(n: u16) -> Vec<u16> {
         vec![n / 7, n % 7, 5]
     }
     fn value(n: u64) -> Box<u64> {
         Box::new(n)
+    }
+}
+
+/// A key of the user's own, with padding: latest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Due(u64, u8);
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.0.cmp(&self.0).then(self.1.cmp(&other.1))
+    }
+}
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Due {
+    fn new(n: u16) -> Self {
+        Due(u64::from(n) / 5, (n % 5) as u8)
+    }
+}
+
+/// The user's own key in the leaf.
+struct OwnKey;
+impl Form for OwnKey {
+    type Key = Due;
+    type Value = String;
+    type Layout = InlineKeys;
+    fn key(n: u16) -> Due {
+        Due::new(n)
+    }
+    fn value(n: u64) -> String {
+        n.to_string()
+    }
+}
+
+/// The user's own key and value in the leaf.
+struct Own;
+impl Form for Own {
+    type Key = Due;
+    type Value = (u8, [u16; 3], u64);
+    type Layout = Inline;
+    fn key(n: u16) -> Due {
+        Due::new(n)
+    }
+    fn value(n: u64) -> Self::Value {
+        (n as u8, [n as u16; 3], n)
+    }
+}
+
+/// A text that is copied: no prefixes.
+struct Lent;
+impl Form for Lent {
+    type Key = &'static str;
+    type Value = u64;
+    type Layout = InlineKeys;
+    fn key(n: u16) -> &'static str {
+        static TEXT: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+        &TEXT.get_or_init(|| (0..1100).map(Text::key).collect())[usize::from(n)]
+    }
+    fn value(n: u64) -> u64 {
+        n
     }
 }
 
@@ -171,7 +238,7 @@ fn is_valid<K: Ord>(start: &Bound<K>, end: &Bound<K>) -> bool {
 }
 
 fn run<F: Form, R: Reclaim + Accepts<(F::Key, F::Value)>>(ops: &[Op]) {
-    let mut map = OrderedMap::<F::Key, F::Value, R>::default();
+    let mut map = OrderedMap::<F::Key, F::Value, R, F::Layout>::default();
     let mut model = BTreeMap::<F::Key, F::Value>::new();
     let mut next = 0_u64;
     let mut fresh = || {
@@ -357,7 +424,7 @@ fn run<F: Form, R: Reclaim + Accepts<(F::Key, F::Value)>>(ops: &[Op]) {
 }
 
 fn compute<F: Form, R: Reclaim>(
-    map: &OrderedMap<F::Key, F::Value, R>,
+    map: &OrderedMap<F::Key, F::Value, R, F::Layout>,
     model: &mut BTreeMap<F::Key, F::Value>,
     key: F::Key,
     what: u8,
@@ -389,7 +456,7 @@ fn compute<F: Form, R: Reclaim>(
 }
 
 fn reschedule<F: Form, R: Reclaim>(
-    map: &OrderedMap<F::Key, F::Value, R>,
+    map: &OrderedMap<F::Key, F::Value, R, F::Layout>,
     model: &mut BTreeMap<F::Key, F::Value>,
     old: u16,
     new: u16,
@@ -433,4 +500,7 @@ agree! {
     plain_keys_agree: PlainKey;
     texts_agree: Text;
     opaque_keys_agree: Opaque;
+    own_keys_agree: OwnKey;
+    own_keys_and_values_agree: Own;
+    lent_texts_agree: Lent;
 }

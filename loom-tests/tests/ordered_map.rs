@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use latchfree_loom::OrderedMap;
 use latchfree_loom::model::Barriers;
+use latchfree_loom::ordered_map::InlineKeys;
 use latchfree_loom::reclaim::Reclaim;
 
 use self::common::eager::Eager;
@@ -41,6 +42,22 @@ fn scan(map: &Items) -> Vec<u8> {
 
 fn snapshot(map: &Items) -> Vec<u8> {
     map.range_snapshot::<u8, _>(.., &Eager::pin()).map(|(&key, _)| key).collect()
+}
+
+/// A key of the user's own, in the nodes, whose halves belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due(u32, u32);
+
+impl Due {
+    fn new(at: u32) -> Self {
+        Self(at, !at)
+    }
+}
+
+type Dues = OrderedMap<Due, Item, Eager, InlineKeys>;
+
+fn dues(at: &[u32]) -> Arc<Dues> {
+    Arc::new(at.iter().map(|&at| (Due::new(at), Item::new(at as usize))).collect())
 }
 
 /// A test a model: the map uses no barriers of the asymmetric kind itself, so one kind suffices.
@@ -346,6 +363,27 @@ map_models! {
         a.join().unwrap();
         b.join().unwrap();
         assert_eq!(scan(&map), [20, 30, 40]);
+    }
+
+    /// Keys of the user's own are read from leaves and separators while these are copied and split.
+    own_keys(Some(2), 200) {
+        let map = dues(&[10, 20, 30]);
+        let a = go(&map, |map| {
+            map.insert(Due::new(11), Item::new(11), &Eager::pin());
+            map.insert(Due::new(12), Item::new(12), &Eager::pin());
+        });
+        let b = go(&map, |map| {
+            let guard = Eager::pin();
+            let (first, item) = map.first_key_value(&guard).expect("never empty");
+            assert_eq!((*first, item.0), (Due::new(10), 10));
+            let mut scan = map.keys(&guard).copied();
+            assert!(scan.all(|due| due == Due::new(due.0)));
+            assert!(map.get(&Due::new(20), &guard).is_some_and(|item| item.0 == 20));
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        let guard = Eager::pin();
+        assert!(map.keys(&guard).map(|due| due.0).eq([10, 11, 12, 20, 30]));
     }
 }
 

@@ -4,10 +4,11 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::serde_fill;
+use crate::ordered_map::Layout;
 use crate::reclaim::{Accepts, Reclaim};
 use crate::{OrderedMap, OrderedSet};
 
-impl<K: Ord + Serialize, V: Serialize, R: Reclaim> Serialize for OrderedMap<K, V, R> {
+impl<K: Ord + Serialize, V: Serialize, R: Reclaim, L: Layout<K, V>> Serialize for OrderedMap<K, V, R, L> {
     /// The entries of one scan, by ascending keys.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let pinned = self.pin();
@@ -21,8 +22,8 @@ impl<K: Ord + Serialize, V: Serialize, R: Reclaim> Serialize for OrderedMap<K, V
     }
 }
 
-impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, R: Accepts<(K, V)>> Deserialize<'de>
-    for OrderedMap<K, V, R>
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, R: Accepts<(K, V)>, L: Layout<K, V>>
+    Deserialize<'de> for OrderedMap<K, V, R, L>
 {
     /// Reads a map; of equal keys the last counts. What it says of its length is not relied on.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -31,7 +32,7 @@ impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, R: Accepts<(K, V)>> De
     }
 }
 
-impl<T: Ord + Serialize, R: Reclaim> Serialize for OrderedSet<T, R> {
+impl<T: Ord + Serialize, R: Reclaim, L: Layout<T, ()>> Serialize for OrderedSet<T, R, L> {
     /// The elements of one scan, ascending.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let pinned = self.pin();
@@ -44,7 +45,9 @@ impl<T: Ord + Serialize, R: Reclaim> Serialize for OrderedSet<T, R> {
     }
 }
 
-impl<'de, T: Ord + Deserialize<'de>, R: Accepts<(T, ())>> Deserialize<'de> for OrderedSet<T, R> {
+impl<'de, T: Ord + Deserialize<'de>, R: Accepts<(T, ())>, L: Layout<T, ()>> Deserialize<'de>
+    for OrderedSet<T, R, L>
+{
     /// Reads a sequence; of equal elements the last counts. What it says of its length is not relied on.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let elements: alloc::vec::Vec<T> = serde_fill::sequence(deserializer)?;

@@ -5,10 +5,10 @@ use core::ops::{Bound, RangeBounds};
 use equivalent::Comparable;
 
 use super::raw::Edge;
-use super::{Iter, Keys, OrderedMap, Popped, Range, Snapshot, Values, lend};
+use super::{Iter, Keys, Layout, OrderedMap, Popped, Range, Snapshot, Values, lend};
 use crate::reclaim::Reclaim;
 
-impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// The entry with the smallest key.
     ///
     /// # Examples
@@ -176,7 +176,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
         max: usize,
         predicate: impl FnMut(&K, &V) -> bool,
         guard: &'g R::Guard,
-    ) -> Popped<'g, K, V> {
+    ) -> Popped<'g, K, V, L> {
         R::check(guard);
         Popped::new(self.raw.pop_first_while(max, predicate, guard))
     }
@@ -192,7 +192,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     /// assert!(map.iter(&guard).rev().eq([(&2, &'b'), (&1, &'a')]));
     /// ```
     #[track_caller]
-    pub fn iter<'g>(&'g self, guard: &'g R::Guard) -> Iter<'g, K, V, R> {
+    pub fn iter<'g>(&'g self, guard: &'g R::Guard) -> Iter<'g, K, V, R, L> {
         R::check(guard);
         Iter::new(&self.raw, guard)
     }
@@ -206,7 +206,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     /// assert!(map.keys(&latchfree::pin()).eq(&[1, 2]));
     /// ```
     #[track_caller]
-    pub fn keys<'g>(&'g self, guard: &'g R::Guard) -> Keys<'g, K, V, R> {
+    pub fn keys<'g>(&'g self, guard: &'g R::Guard) -> Keys<'g, K, V, R, L> {
         Keys(self.iter(guard))
     }
 
@@ -219,7 +219,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     /// assert!(map.values(&latchfree::pin()).eq(&['a', 'b']));
     /// ```
     #[track_caller]
-    pub fn values<'g>(&'g self, guard: &'g R::Guard) -> Values<'g, K, V, R> {
+    pub fn values<'g>(&'g self, guard: &'g R::Guard) -> Values<'g, K, V, R, L> {
         Values(self.iter(guard))
     }
 
@@ -242,7 +242,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
         &'g self,
         bounds: B,
         guard: &'g R::Guard,
-    ) -> Range<'g, Q, B, K, V, R> {
+    ) -> Range<'g, Q, B, K, V, R, L> {
         R::check(guard);
         Range::new(&self.raw, bounds, guard)
     }
@@ -267,7 +267,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
         &'g self,
         bounds: B,
         guard: &'g R::Guard,
-    ) -> Snapshot<'g, K, V> {
+    ) -> Snapshot<'g, K, V, L> {
         R::check(guard);
         let (start, end) = (Edge::start::<K>(bounds.start_bound()), Edge::end::<K>(bounds.end_bound()));
         Snapshot::new(self.raw.snapshot(start, end, guard))

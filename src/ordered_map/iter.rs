@@ -5,24 +5,24 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
 use super::lend;
-use super::raw::{Edge, Leaves, Owned, Raw, Scan, Taken};
+use super::raw::{Auto, Edge, Layout, Leaves, Owned, Raw, Scan, Taken};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// The entries of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`iter`](super::OrderedMap::iter).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Iter<'g, K, V, R: Reclaim = Epoch> {
-    raw: &'g Raw<K, V, R>,
+pub struct Iter<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
+    raw: &'g Raw<K, V, R, L>,
     guard: &'g R::Guard,
-    scan: Scan<K, V>,
+    scan: Scan<K, V, L>,
 }
 
-impl<'g, K: Ord, V, R: Reclaim> Iter<'g, K, V, R> {
-    pub(super) fn new(raw: &'g Raw<K, V, R>, guard: &'g R::Guard) -> Self {
+impl<'g, K: Ord, V, R: Reclaim, L: Layout<K, V>> Iter<'g, K, V, R, L> {
+    pub(super) fn new(raw: &'g Raw<K, V, R, L>, guard: &'g R::Guard) -> Self {
         Self { raw, guard, scan: Scan::new() }
     }
 }
 
-impl<'g, K: Ord, V, R: Reclaim> Iterator for Iter<'g, K, V, R> {
+impl<'g, K: Ord, V, R: Reclaim, L: Layout<K, V>> Iterator for Iter<'g, K, V, R, L> {
     type Item = (&'g K, &'g V);
 
     #[inline]
@@ -32,7 +32,7 @@ impl<'g, K: Ord, V, R: Reclaim> Iterator for Iter<'g, K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> DoubleEndedIterator for Iter<'_, K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> DoubleEndedIterator for Iter<'_, K, V, R, L> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         // SAFETY: the guard and the map are borrowed from the scan's beginning on.
@@ -40,16 +40,16 @@ impl<K: Ord, V, R: Reclaim> DoubleEndedIterator for Iter<'_, K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> FusedIterator for Iter<'_, K, V, R> {}
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> FusedIterator for Iter<'_, K, V, R, L> {}
 
-impl<K: Ord, V, R: Reclaim> Clone for Iter<'_, K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Clone for Iter<'_, K, V, R, L> {
     /// A new scan of the whole map.
     fn clone(&self) -> Self {
         Self::new(self.raw, self.guard)
     }
 }
 
-impl<K, V, R: Reclaim> fmt::Debug for Iter<'_, K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> fmt::Debug for Iter<'_, K, V, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter").finish_non_exhaustive()
     }
@@ -57,15 +57,15 @@ impl<K, V, R: Reclaim> fmt::Debug for Iter<'_, K, V, R> {
 
 /// The keys of an [`OrderedMap`](super::OrderedMap), ascending; see its [`keys`](super::OrderedMap::keys).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Keys<'g, K, V, R: Reclaim = Epoch>(pub(super) Iter<'g, K, V, R>);
+pub struct Keys<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto>(pub(super) Iter<'g, K, V, R, L>);
 
 /// The values of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`values`](super::OrderedMap::values).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Values<'g, K, V, R: Reclaim = Epoch>(pub(super) Iter<'g, K, V, R>);
+pub struct Values<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto>(pub(super) Iter<'g, K, V, R, L>);
 
 macro_rules! half {
     ($name:ident, $half:ident, $index:tt) => {
-        impl<'g, K: Ord, V, R: Reclaim> Iterator for $name<'g, K, V, R> {
+        impl<'g, K: Ord, V, R: Reclaim, L: Layout<K, V>> Iterator for $name<'g, K, V, R, L> {
             type Item = &'g $half;
 
             #[inline]
@@ -74,16 +74,16 @@ macro_rules! half {
             }
         }
 
-        impl<K: Ord, V, R: Reclaim> DoubleEndedIterator for $name<'_, K, V, R> {
+        impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> DoubleEndedIterator for $name<'_, K, V, R, L> {
             #[inline]
             fn next_back(&mut self) -> Option<Self::Item> {
                 self.0.next_back().map(|entry| entry.$index)
             }
         }
 
-        impl<K: Ord, V, R: Reclaim> FusedIterator for $name<'_, K, V, R> {}
+        impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> FusedIterator for $name<'_, K, V, R, L> {}
 
-        impl<K, V, R: Reclaim> fmt::Debug for $name<'_, K, V, R> {
+        impl<K, V, R: Reclaim, L: Layout<K, V>> fmt::Debug for $name<'_, K, V, R, L> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).finish_non_exhaustive()
             }
@@ -96,32 +96,32 @@ half!(Values, V, 1);
 /// Entries that were removed in one step; see [`OrderedMap::pop_first_while`](super::OrderedMap::pop_first_while).
 ///
 /// They are removed whether they are looked at or not.
-pub struct Popped<'g, K, V> {
-    taken: Taken<K, V>,
+pub struct Popped<'g, K, V, L: Layout<K, V> = Auto> {
+    taken: Taken<K, V, L>,
     _lent: PhantomData<&'g (K, V)>,
 }
 
-impl<K, V> Popped<'_, K, V> {
-    pub(super) fn new(taken: Taken<K, V>) -> Self {
+impl<K, V, L: Layout<K, V>> Popped<'_, K, V, L> {
+    pub(super) fn new(taken: Taken<K, V, L>) -> Self {
         Self { taken, _lent: PhantomData }
     }
 }
 
 /// The entries of a range as they were at one moment; see [`OrderedMap::range_snapshot`](super::OrderedMap::range_snapshot).
-pub struct Snapshot<'g, K, V> {
-    taken: Leaves<K, V>,
+pub struct Snapshot<'g, K, V, L: Layout<K, V> = Auto> {
+    taken: Leaves<K, V, L>,
     _lent: PhantomData<&'g (K, V)>,
 }
 
-impl<K, V> Snapshot<'_, K, V> {
-    pub(super) fn new(taken: Leaves<K, V>) -> Self {
+impl<K, V, L: Layout<K, V>> Snapshot<'_, K, V, L> {
+    pub(super) fn new(taken: Leaves<K, V, L>) -> Self {
         Self { taken, _lent: PhantomData }
     }
 }
 
 macro_rules! exact {
     ($name:ident) => {
-        impl<'g, K, V> Iterator for $name<'g, K, V> {
+        impl<'g, K, V, L: Layout<K, V>> Iterator for $name<'g, K, V, L> {
             type Item = (&'g K, &'g V);
 
             #[inline]
@@ -135,7 +135,7 @@ macro_rules! exact {
             }
         }
 
-        impl<K, V> DoubleEndedIterator for $name<'_, K, V> {
+        impl<K, V, L: Layout<K, V>> DoubleEndedIterator for $name<'_, K, V, L> {
             #[inline]
             fn next_back(&mut self) -> Option<Self::Item> {
                 // SAFETY: whoever made this borrows the map and the guard for `'g`.
@@ -143,10 +143,10 @@ macro_rules! exact {
             }
         }
 
-        impl<K, V> ExactSizeIterator for $name<'_, K, V> {}
-        impl<K, V> FusedIterator for $name<'_, K, V> {}
+        impl<K, V, L: Layout<K, V>> ExactSizeIterator for $name<'_, K, V, L> {}
+        impl<K, V, L: Layout<K, V>> FusedIterator for $name<'_, K, V, L> {}
 
-        impl<K, V> fmt::Debug for $name<'_, K, V> {
+        impl<K, V, L: Layout<K, V>> fmt::Debug for $name<'_, K, V, L> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).field("len", &self.taken.len()).finish_non_exhaustive()
             }
@@ -158,22 +158,22 @@ exact!(Snapshot);
 
 /// The entries of a map, by value and by ascending keys.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct IntoIter<K, V> {
-    owned: Owned<K, V>,
+pub struct IntoIter<K, V, L: Layout<K, V> = Auto> {
+    owned: Owned<K, V, L>,
 }
 
 // SAFETY: it owns the entries.
-unsafe impl<K: Send, V: Send> Send for IntoIter<K, V> {}
+unsafe impl<K: Send, V: Send, L: Layout<K, V>> Send for IntoIter<K, V, L> {}
 // SAFETY: a shared one gives no access to them.
-unsafe impl<K: Send, V: Send> Sync for IntoIter<K, V> {}
+unsafe impl<K: Send, V: Send, L: Layout<K, V>> Sync for IntoIter<K, V, L> {}
 
-impl<K, V> IntoIter<K, V> {
-    pub(super) fn new<R: Reclaim>(raw: &mut Raw<K, V, R>) -> Self {
+impl<K, V, L: Layout<K, V>> IntoIter<K, V, L> {
+    pub(super) fn new<R: Reclaim>(raw: &mut Raw<K, V, R, L>) -> Self {
         Self { owned: Owned::new(raw) }
     }
 }
 
-impl<K, V> Iterator for IntoIter<K, V> {
+impl<K, V, L: Layout<K, V>> Iterator for IntoIter<K, V, L> {
     type Item = (K, V);
 
     fn next(&mut self) -> Option<(K, V)> {
@@ -185,16 +185,16 @@ impl<K, V> Iterator for IntoIter<K, V> {
     }
 }
 
-impl<K, V> DoubleEndedIterator for IntoIter<K, V> {
+impl<K, V, L: Layout<K, V>> DoubleEndedIterator for IntoIter<K, V, L> {
     fn next_back(&mut self) -> Option<(K, V)> {
         self.owned.next_back()
     }
 }
 
-impl<K, V> ExactSizeIterator for IntoIter<K, V> {}
-impl<K, V> FusedIterator for IntoIter<K, V> {}
+impl<K, V, L: Layout<K, V>> ExactSizeIterator for IntoIter<K, V, L> {}
+impl<K, V, L: Layout<K, V>> FusedIterator for IntoIter<K, V, L> {}
 
-impl<K, V> fmt::Debug for IntoIter<K, V> {
+impl<K, V, L: Layout<K, V>> fmt::Debug for IntoIter<K, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntoIter").field("len", &self.owned.len()).finish_non_exhaustive()
     }

@@ -24,6 +24,7 @@ pub use crate::compute::{Compute, Operation};
 pub use self::iter::{IntoIter, Iter, Keys, Popped, Snapshot, Values};
 pub use self::pinned::OrderedMapRef;
 pub use self::range::Range;
+pub use self::raw::{Auto, Inline, InlineKeys, Layout};
 use self::raw::{Computed, Edge, Item, Probe, Raw};
 pub use self::reschedule::RescheduleError;
 pub use self::set::OrderedSet;
@@ -65,7 +66,8 @@ use crate::sync::const_fn;
 /// may show the later one without the earlier.
 ///
 /// **Memory.** Entries of plain keys and values (integers, byte arrays, pairs of integers) lie in the leaves; other entries
-/// are boxed once, with plain keys copied, and the first eight bytes of strings, into the nodes. Leaves have between 8 and 32 entries, as a rule.
+/// are boxed once, with plain keys copied, and the first eight bytes of strings, into the nodes. `Copy` keys and values of
+/// your own lie there as well if you say so, with a [`Layout`]. Leaves have between 8 and 32 entries, as a rule.
 ///
 /// **Drops.** What is removed or replaced is dropped when no guard protects it any more, by some thread that changes the
 /// map, or by [`collect`](Self::collect), or with the map; [`backlog`](Self::backlog) tells how much waits. A boxed key may live longer,
@@ -124,18 +126,27 @@ use crate::sync::const_fn;
 /// drop(guard);
 /// drop(map);
 /// ```
-pub struct OrderedMap<K, V, R: Reclaim = Epoch> {
-    raw: Raw<K, V, R>,
+pub struct OrderedMap<K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
+    raw: Raw<K, V, R, L>,
 }
 
 // SAFETY: the map owns its entries. Sent to another thread, it is used there alone; its garbage goes with it.
-unsafe impl<K: Send, V: Send, R: Reclaim> Send for OrderedMap<K, V, R> where R::Garbage: Send {}
+unsafe impl<K: Send, V: Send, R: Reclaim, L: Layout<K, V>> Send for OrderedMap<K, V, R, L> where
+    R::Garbage: Send
+{
+}
 // SAFETY: a shared map lends keys and values to all threads, hence `Sync`, and drops on one thread what another
 // inserted, hence `Send`.
-unsafe impl<K: Send + Sync, V: Send + Sync, R: Reclaim> Sync for OrderedMap<K, V, R> where R::Garbage: Sync {}
+unsafe impl<K: Send + Sync, V: Send + Sync, R: Reclaim, L: Layout<K, V>> Sync for OrderedMap<K, V, R, L> where
+    R::Garbage: Sync
+{
+}
 
-impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim> UnwindSafe for OrderedMap<K, V, R> {}
-impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim> RefUnwindSafe for OrderedMap<K, V, R> {}
+impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim, L: Layout<K, V>> UnwindSafe for OrderedMap<K, V, R, L> {}
+impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim, L: Layout<K, V>> RefUnwindSafe
+    for OrderedMap<K, V, R, L>
+{
+}
 
 /// There is an entry of the key already: what could not be inserted, and what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,7 +200,33 @@ impl<K, V> OrderedMap<K, V> {
     }
 }
 
-impl<K, V, R: Reclaim> OrderedMap<K, V, R> {
+impl<K, V, L: Layout<K, V>> OrderedMap<K, V, Epoch, L> {
+    const_fn! {
+        /// An empty map of another [`Layout`] than the default one, for `Copy` keys of the user's own; allocates nothing.
+        ///
+        /// [`FromIterator`] builds such maps as well, and [`Default`] those of other reclaimers.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use latchfree::ordered_map::InlineKeys;
+        /// use latchfree::{Epoch, OrderedMap};
+        ///
+        /// #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        /// struct Due(u64, u32);
+        ///
+        /// static TIMERS: OrderedMap<Due, String, Epoch, InlineKeys> = OrderedMap::with_layout();
+        /// TIMERS.pin().insert(Due(10, 1), "first".to_string());
+        /// assert_eq!(TIMERS.len(), 1);
+        /// ```
+        #[must_use]
+        pub const fn with_layout() -> Self {
+            Self { raw: Raw::new(Garbage::new(0)) }
+        }
+    }
+}
+
+impl<K, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// A handle with the map's operations, which holds a guard.
     ///
     /// # Examples
@@ -201,7 +238,7 @@ impl<K, V, R: Reclaim> OrderedMap<K, V, R> {
     /// assert_eq!(pinned.get(&1), Some(&"one"));
     /// ```
     #[inline]
-    pub fn pin(&self) -> OrderedMapRef<'_, K, V, R> {
+    pub fn pin(&self) -> OrderedMapRef<'_, K, V, R, L> {
         OrderedMapRef::new(self)
     }
 
@@ -250,7 +287,7 @@ impl<K, V, R: Reclaim> OrderedMap<K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// True if there was an instant during the call at which the map was empty.
     ///
     /// # Examples

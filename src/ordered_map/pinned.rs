@@ -5,7 +5,9 @@ use core::ops::{Bound, RangeBounds};
 
 use equivalent::Comparable;
 
-use super::{Compute, Iter, Keys, OccupiedError, Operation, OrderedMap, Popped, Range, Snapshot, Values};
+use super::{
+    Auto, Compute, Iter, Keys, Layout, OccupiedError, Operation, OrderedMap, Popped, Range, Snapshot, Values,
+};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// An [`OrderedMap`] and a guard: the map's operations, lending for as long as the handle is borrowed.
@@ -22,15 +24,15 @@ use crate::reclaim::{Epoch, Reclaim};
 /// map.insert(1, "one");
 /// assert!(map.iter().eq([(&1, &"one"), (&2, &"two")]));
 /// ```
-pub struct OrderedMapRef<'m, K, V, R: Reclaim = Epoch> {
-    map: &'m OrderedMap<K, V, R>,
+pub struct OrderedMapRef<'m, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
+    map: &'m OrderedMap<K, V, R, L>,
     /// Always there, but for a moment in `repin`.
     guard: Option<R::Guard>,
 }
 
-impl<'m, K, V, R: Reclaim> OrderedMapRef<'m, K, V, R> {
+impl<'m, K, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'m, K, V, R, L> {
     #[inline]
-    pub(super) fn new(map: &'m OrderedMap<K, V, R>) -> Self {
+    pub(super) fn new(map: &'m OrderedMap<K, V, R, L>) -> Self {
         Self { map, guard: Some(R::pin()) }
     }
 
@@ -57,7 +59,7 @@ impl<'m, K, V, R: Reclaim> OrderedMapRef<'m, K, V, R> {
     /// let map = latchfree::OrderedMap::<u8, u8>::new();
     /// assert_eq!(map.pin().map().backlog().objects, 0);
     /// ```
-    pub fn map(&self) -> &'m OrderedMap<K, V, R> {
+    pub fn map(&self) -> &'m OrderedMap<K, V, R, L> {
         self.map
     }
 
@@ -95,7 +97,7 @@ impl<'m, K, V, R: Reclaim> OrderedMapRef<'m, K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// See [`OrderedMap::is_empty`].
     ///
     /// # Examples
@@ -387,7 +389,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn pop_first_while(&self, max: usize, predicate: impl FnMut(&K, &V) -> bool) -> Popped<'_, K, V> {
+    pub fn pop_first_while(&self, max: usize, predicate: impl FnMut(&K, &V) -> bool) -> Popped<'_, K, V, L> {
         self.map.pop_first_while(max, predicate, self.guard())
     }
 
@@ -401,7 +403,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn iter(&self) -> Iter<'_, K, V, R> {
+    pub fn iter(&self) -> Iter<'_, K, V, R, L> {
         self.map.iter(self.guard())
     }
 
@@ -415,7 +417,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn keys(&self) -> Keys<'_, K, V, R> {
+    pub fn keys(&self) -> Keys<'_, K, V, R, L> {
         self.map.keys(self.guard())
     }
 
@@ -429,7 +431,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn values(&self) -> Values<'_, K, V, R> {
+    pub fn values(&self) -> Values<'_, K, V, R, L> {
         self.map.values(self.guard())
     }
 
@@ -443,7 +445,10 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn range<Q: ?Sized + Comparable<K>, B: RangeBounds<Q>>(&self, bounds: B) -> Range<'_, Q, B, K, V, R> {
+    pub fn range<Q: ?Sized + Comparable<K>, B: RangeBounds<Q>>(
+        &self,
+        bounds: B,
+    ) -> Range<'_, Q, B, K, V, R, L> {
         self.map.range(bounds, self.guard())
     }
 
@@ -460,21 +465,23 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     pub fn range_snapshot<Q: ?Sized + Comparable<K>, B: RangeBounds<Q>>(
         &self,
         bounds: B,
-    ) -> Snapshot<'_, K, V> {
+    ) -> Snapshot<'_, K, V, L> {
         self.map.range_snapshot(bounds, self.guard())
     }
 }
 
-impl<'p, K: Ord, V, R: Reclaim> IntoIterator for &'p OrderedMapRef<'_, K, V, R> {
+impl<'p, K: Ord, V, R: Reclaim, L: Layout<K, V>> IntoIterator for &'p OrderedMapRef<'_, K, V, R, L> {
     type Item = (&'p K, &'p V);
-    type IntoIter = Iter<'p, K, V, R>;
+    type IntoIter = Iter<'p, K, V, R, L>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl<K: Ord + fmt::Debug, V: fmt::Debug, R: Reclaim> fmt::Debug for OrderedMapRef<'_, K, V, R> {
+impl<K: Ord + fmt::Debug, V: fmt::Debug, R: Reclaim, L: Layout<K, V>> fmt::Debug
+    for OrderedMapRef<'_, K, V, R, L>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self).finish()
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use equivalent::Comparable;
 
 use super::raw::{Probe, Refused};
-use super::{OrderedMap, OrderedMapRef, OrderedSet, OrderedSetRef, lend};
+use super::{Layout, OrderedMap, OrderedMapRef, OrderedSet, OrderedSetRef, lend};
 use crate::reclaim::Reclaim;
 
 /// Why an entry was not moved; the new key comes back.
@@ -54,7 +54,7 @@ impl<K, V> fmt::Display for RescheduleError<'_, K, V> {
 
 impl<K: fmt::Debug, V: fmt::Debug> core::error::Error for RescheduleError<'_, K, V> {}
 
-impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// Moves the entry of a key to another key, in one atomic step, and lends its value; the value itself stays where it is.
     ///
     /// Of the two places, [`get`](Self::get) and its like, pops, [`lower_bound`](Self::lower_bound) and its like, and
@@ -128,7 +128,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMap<K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// See [`OrderedMap::reschedule`].
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl<K: Ord, V, R: Reclaim> OrderedMapRef<'_, K, V, R> {
     }
 }
 
-impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// Replaces an element by another one, in one atomic step, and lends the new one; see [`OrderedMap::reschedule`].
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
     }
 }
 
-impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// See [`OrderedSet::reschedule`].
     ///
     /// # Errors

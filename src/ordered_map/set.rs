@@ -5,13 +5,16 @@ use core::ops::{Bound, RangeBounds};
 
 use equivalent::Comparable;
 
-use super::{OrderedMap, OrderedSetRef, SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot};
+use super::{
+    Auto, Layout, OrderedMap, OrderedSetRef, SetIntoIter, SetIter, SetPopped, SetRange, SetSnapshot,
+};
 use crate::reclaim::{Accepts, Backlog, Epoch, Reclaim};
 use crate::sync::const_fn;
 
 /// An ordered set: an [`OrderedMap`] without values, strictly lock-free, and with the same guarantees.
 ///
-/// Elements of plain types (integers, byte arrays, pairs of integers) lie in the leaves; others are boxed once.
+/// Elements of plain types (integers, byte arrays, pairs of integers) lie in the leaves; others are boxed once, unless you
+/// choose another [`Layout`].
 ///
 /// # Examples
 ///
@@ -23,8 +26,8 @@ use crate::sync::const_fn;
 /// assert!(!pinned.insert((10, "ten")));
 /// assert_eq!(pinned.pop_first(), Some(&(10, "ten")));
 /// ```
-pub struct OrderedSet<T, R: Reclaim = Epoch> {
-    pub(super) map: OrderedMap<T, (), R>,
+pub struct OrderedSet<T, R: Reclaim = Epoch, L: Layout<T, ()> = Auto> {
+    pub(super) map: OrderedMap<T, (), R, L>,
 }
 
 impl<T> OrderedSet<T> {
@@ -46,7 +49,38 @@ impl<T> OrderedSet<T> {
     }
 }
 
-impl<T, R: Reclaim> OrderedSet<T, R> {
+impl<T, L: Layout<T, ()>> OrderedSet<T, Epoch, L> {
+    const_fn! {
+        /// An empty set of another [`Layout`] than the default one, for `Copy` elements of the user's own; allocates nothing.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use latchfree::ordered_map::InlineKeys;
+        /// use latchfree::{Epoch, OrderedSet};
+        ///
+        /// #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        /// struct Due(u64, u32);
+        ///
+        /// static DUE: OrderedSet<Due, Epoch, InlineKeys> = OrderedSet::with_layout();
+        /// let due = DUE.pin();
+        /// due.insert(Due(20, 1));
+        /// due.insert(Due(10, 2));
+        /// assert_eq!(due.pop_first(), Some(&Due(10, 2)));
+        /// ```
+        ///
+        /// ```compile_fail,E0277
+        /// use latchfree::ordered_map::InlineKeys;
+        /// let set = latchfree::OrderedSet::<String, latchfree::Epoch, InlineKeys>::with_layout();
+        /// ```
+        #[must_use]
+        pub const fn with_layout() -> Self {
+            Self { map: OrderedMap::with_layout() }
+        }
+    }
+}
+
+impl<T, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// A handle with the set's operations, which holds a guard.
     ///
     /// # Examples
@@ -56,7 +90,7 @@ impl<T, R: Reclaim> OrderedSet<T, R> {
     /// assert_eq!(set.pin().first(), Some(&1));
     /// ```
     #[inline]
-    pub fn pin(&self) -> OrderedSetRef<'_, T, R> {
+    pub fn pin(&self) -> OrderedSetRef<'_, T, R, L> {
         OrderedSetRef { map: self.map.pin() }
     }
 
@@ -99,7 +133,7 @@ impl<T, R: Reclaim> OrderedSet<T, R> {
     }
 }
 
-impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// True if there was an instant during the call at which the set was empty.
     ///
     /// # Examples
@@ -341,7 +375,7 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
         max: usize,
         mut predicate: impl FnMut(&T) -> bool,
         guard: &'g R::Guard,
-    ) -> SetPopped<'g, T> {
+    ) -> SetPopped<'g, T, L> {
         SetPopped(self.map.pop_first_while(max, |element, ()| predicate(element), guard))
     }
 
@@ -354,7 +388,7 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
     /// assert!(set.iter(&latchfree::pin()).eq(&[1, 2]));
     /// ```
     #[track_caller]
-    pub fn iter<'g>(&'g self, guard: &'g R::Guard) -> SetIter<'g, T, R> {
+    pub fn iter<'g>(&'g self, guard: &'g R::Guard) -> SetIter<'g, T, R, L> {
         SetIter(self.map.iter(guard))
     }
 
@@ -371,7 +405,7 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
         &'g self,
         bounds: B,
         guard: &'g R::Guard,
-    ) -> SetRange<'g, Q, B, T, R> {
+    ) -> SetRange<'g, Q, B, T, R, L> {
         SetRange(self.map.range(bounds, guard))
     }
 
@@ -388,7 +422,7 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
         &'g self,
         bounds: B,
         guard: &'g R::Guard,
-    ) -> SetSnapshot<'g, T> {
+    ) -> SetSnapshot<'g, T, L> {
         SetSnapshot(self.map.range_snapshot(bounds, guard))
     }
 
@@ -431,14 +465,14 @@ impl<T: Ord, R: Reclaim> OrderedSet<T, R> {
     }
 }
 
-impl<T, R: Accepts<(T, ())>> Default for OrderedSet<T, R> {
+impl<T, R: Accepts<(T, ())>, L: Layout<T, ()>> Default for OrderedSet<T, R, L> {
     /// An empty set.
     fn default() -> Self {
         Self { map: OrderedMap::default() }
     }
 }
 
-impl<T: Ord, R: Accepts<(T, ())>> FromIterator<T> for OrderedSet<T, R> {
+impl<T: Ord, R: Accepts<(T, ())>, L: Layout<T, ()>> FromIterator<T> for OrderedSet<T, R, L> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
         Self { map: elements.into_iter().map(|element| (element, ())).collect() }
     }
@@ -451,7 +485,7 @@ impl<T: Ord, const N: usize> From<[T; N]> for OrderedSet<T> {
     }
 }
 
-impl<T: Ord, R: Reclaim> Extend<T> for &OrderedSet<T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> Extend<T> for &OrderedSet<T, R, L> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
         for element in elements {
             self.insert(element);
@@ -459,41 +493,41 @@ impl<T: Ord, R: Reclaim> Extend<T> for &OrderedSet<T, R> {
     }
 }
 
-impl<T: Ord, R: Reclaim> Extend<T> for OrderedSet<T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> Extend<T> for OrderedSet<T, R, L> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
         (&*self).extend(elements);
     }
 }
 
-impl<T: Ord + Clone, R: Accepts<(T, ())>> Clone for OrderedSet<T, R> {
+impl<T: Ord + Clone, R: Accepts<(T, ())>, L: Layout<T, ()>> Clone for OrderedSet<T, R, L> {
     /// The elements of one scan.
     fn clone(&self) -> Self {
         Self { map: self.map.clone() }
     }
 }
 
-impl<T: Ord, R: Reclaim> PartialEq for OrderedSet<T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> PartialEq for OrderedSet<T, R, L> {
     /// Compares the elements of one scan of each; exact while nobody changes them.
     fn eq(&self, other: &Self) -> bool {
         self.map == other.map
     }
 }
 
-impl<T: Ord, R: Reclaim> Eq for OrderedSet<T, R> {}
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> Eq for OrderedSet<T, R, L> {}
 
-impl<T: Ord + fmt::Debug, R: Reclaim> fmt::Debug for OrderedSet<T, R> {
+impl<T: Ord + fmt::Debug, R: Reclaim, L: Layout<T, ()>> fmt::Debug for OrderedSet<T, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guard = R::pin();
         f.debug_set().entries(self.iter(&guard)).finish()
     }
 }
 
-impl<T, R: Reclaim> IntoIterator for OrderedSet<T, R> {
+impl<T, R: Reclaim, L: Layout<T, ()>> IntoIterator for OrderedSet<T, R, L> {
     type Item = T;
-    type IntoIter = SetIntoIter<T>;
+    type IntoIter = SetIntoIter<T, L>;
 
     /// The elements by value, ascending.
-    fn into_iter(self) -> SetIntoIter<T> {
+    fn into_iter(self) -> SetIntoIter<T, L> {
         SetIntoIter(self.map.into_iter())
     }
 }

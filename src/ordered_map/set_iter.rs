@@ -6,14 +6,14 @@ use core::ops::RangeBounds;
 
 use equivalent::Comparable;
 
-use super::{IntoIter, Iter, Popped, Range, Snapshot};
+use super::{Auto, IntoIter, Iter, Layout, Popped, Range, Snapshot};
 use crate::reclaim::{Epoch, Reclaim};
 
 macro_rules! elements {
-    ($name:ident<$($generic:ident),*>($inner:ty) where [$($bound:tt)*], $($doc:literal)+) => {
+    ($name:ident<$($generic:ident $(= $default:ty)?),*>($inner:ty) where [$($bound:tt)*], $($doc:literal)+) => {
         $(#[doc = $doc])+
         #[must_use = "iterators are lazy and do nothing unless consumed"]
-        pub struct $name<'g, $($generic),*>(pub(super) $inner) where $($bound)*;
+        pub struct $name<'g, $($generic $(= $default)?),*>(pub(super) $inner) where $($bound)*;
 
         impl<'g, $($generic),*> Iterator for $name<'g, $($generic),*>
         where
@@ -68,16 +68,18 @@ macro_rules! elements {
     };
 }
 
-elements!(SetIter<T, R>(Iter<'g, T, (), R>) where [R: Reclaim], "The elements of an [`OrderedSet`](super::OrderedSet), ascending; see its [`iter`](super::OrderedSet::iter).");
-elements!(SetPopped<T>(Popped<'g, T, ()>) where [], "Elements that were removed in one step; see [`OrderedSet::pop_first_while`](super::OrderedSet::pop_first_while).");
-elements!(SetSnapshot<T>(Snapshot<'g, T, ()>) where [], "The elements of a range as they were at one moment; see [`OrderedSet::range_snapshot`](super::OrderedSet::range_snapshot).");
+elements!(SetIter<T, R, L = Auto>(Iter<'g, T, (), R, L>) where [R: Reclaim, L: Layout<T, ()>], "The elements of an [`OrderedSet`](super::OrderedSet), ascending; see its [`iter`](super::OrderedSet::iter).");
+elements!(SetPopped<T, L = Auto>(Popped<'g, T, (), L>) where [L: Layout<T, ()>], "Elements that were removed in one step; see [`OrderedSet::pop_first_while`](super::OrderedSet::pop_first_while).");
+elements!(SetSnapshot<T, L = Auto>(Snapshot<'g, T, (), L>) where [L: Layout<T, ()>], "The elements of a range as they were at one moment; see [`OrderedSet::range_snapshot`](super::OrderedSet::range_snapshot).");
 
 /// The elements of an [`OrderedSet`](super::OrderedSet) within bounds; see its [`range`](super::OrderedSet::range).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct SetRange<'g, Q: ?Sized, B, T, R: Reclaim = Epoch>(pub(super) Range<'g, Q, B, T, (), R>);
+pub struct SetRange<'g, Q: ?Sized, B, T, R: Reclaim = Epoch, L: Layout<T, ()> = Auto>(
+    pub(super) Range<'g, Q, B, T, (), R, L>,
+);
 
-impl<'g, Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> Iterator
-    for SetRange<'g, Q, B, T, R>
+impl<'g, Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim, L: Layout<T, ()>> Iterator
+    for SetRange<'g, Q, B, T, R, L>
 {
     type Item = &'g T;
 
@@ -87,8 +89,8 @@ impl<'g, Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> Itera
     }
 }
 
-impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> DoubleEndedIterator
-    for SetRange<'_, Q, B, T, R>
+impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim, L: Layout<T, ()>> DoubleEndedIterator
+    for SetRange<'_, Q, B, T, R, L>
 {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
@@ -96,12 +98,12 @@ impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> DoubleEnd
     }
 }
 
-impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim> FusedIterator
-    for SetRange<'_, Q, B, T, R>
+impl<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>, T: Ord, R: Reclaim, L: Layout<T, ()>> FusedIterator
+    for SetRange<'_, Q, B, T, R, L>
 {
 }
 
-impl<Q: ?Sized, B: fmt::Debug, T, R: Reclaim> fmt::Debug for SetRange<'_, Q, B, T, R> {
+impl<Q: ?Sized, B: fmt::Debug, T, R: Reclaim, L: Layout<T, ()>> fmt::Debug for SetRange<'_, Q, B, T, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SetRange").field(&self.0).finish()
     }
@@ -109,9 +111,9 @@ impl<Q: ?Sized, B: fmt::Debug, T, R: Reclaim> fmt::Debug for SetRange<'_, Q, B, 
 
 /// The elements of a set, by value and ascending.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct SetIntoIter<T>(pub(super) IntoIter<T, ()>);
+pub struct SetIntoIter<T, L: Layout<T, ()> = Auto>(pub(super) IntoIter<T, (), L>);
 
-impl<T> Iterator for SetIntoIter<T> {
+impl<T, L: Layout<T, ()>> Iterator for SetIntoIter<T, L> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -123,16 +125,16 @@ impl<T> Iterator for SetIntoIter<T> {
     }
 }
 
-impl<T> DoubleEndedIterator for SetIntoIter<T> {
+impl<T, L: Layout<T, ()>> DoubleEndedIterator for SetIntoIter<T, L> {
     fn next_back(&mut self) -> Option<T> {
         self.0.next_back().map(|(element, ())| element)
     }
 }
 
-impl<T> ExactSizeIterator for SetIntoIter<T> {}
-impl<T> FusedIterator for SetIntoIter<T> {}
+impl<T, L: Layout<T, ()>> ExactSizeIterator for SetIntoIter<T, L> {}
+impl<T, L: Layout<T, ()>> FusedIterator for SetIntoIter<T, L> {}
 
-impl<T> fmt::Debug for SetIntoIter<T> {
+impl<T, L: Layout<T, ()>> fmt::Debug for SetIntoIter<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SetIntoIter").field(&self.0).finish()
     }

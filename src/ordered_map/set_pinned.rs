@@ -7,7 +7,7 @@ use equivalent::Comparable;
 
 #[cfg(doc)]
 use super::OrderedSet;
-use super::{OrderedMapRef, SetIter, SetPopped, SetRange, SetSnapshot};
+use super::{Auto, Layout, OrderedMapRef, SetIter, SetPopped, SetRange, SetSnapshot};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// An [`OrderedSet`] and a guard: the set's operations, lending for as long as the handle is borrowed.
@@ -23,11 +23,11 @@ use crate::reclaim::{Epoch, Reclaim};
 /// set.insert(1);
 /// assert!(set.iter().eq(&[1, 2]));
 /// ```
-pub struct OrderedSetRef<'m, T, R: Reclaim = Epoch> {
-    pub(super) map: OrderedMapRef<'m, T, (), R>,
+pub struct OrderedSetRef<'m, T, R: Reclaim = Epoch, L: Layout<T, ()> = Auto> {
+    pub(super) map: OrderedMapRef<'m, T, (), R, L>,
 }
 
-impl<T, R: Reclaim> OrderedSetRef<'_, T, R> {
+impl<T, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// See [`OrderedMapRef::guard`].
     ///
     /// # Examples
@@ -69,7 +69,7 @@ impl<T, R: Reclaim> OrderedSetRef<'_, T, R> {
     }
 }
 
-impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
+impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// See [`OrderedSet::is_empty`].
     ///
     /// # Examples
@@ -225,7 +225,7 @@ impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
     /// assert_eq!(latchfree::OrderedSet::from([1, 2]).pin().pop_first_while(9, |_| true).len(), 2);
     /// ```
     #[inline]
-    pub fn pop_first_while(&self, max: usize, mut predicate: impl FnMut(&T) -> bool) -> SetPopped<'_, T> {
+    pub fn pop_first_while(&self, max: usize, mut predicate: impl FnMut(&T) -> bool) -> SetPopped<'_, T, L> {
         SetPopped(self.map.pop_first_while(max, |element, ()| predicate(element)))
     }
 
@@ -237,7 +237,7 @@ impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
     /// assert!(latchfree::OrderedSet::from([2, 1]).pin().iter().eq(&[1, 2]));
     /// ```
     #[inline]
-    pub fn iter(&self) -> SetIter<'_, T, R> {
+    pub fn iter(&self) -> SetIter<'_, T, R, L> {
         SetIter(self.map.iter())
     }
 
@@ -249,7 +249,10 @@ impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
     /// assert!(latchfree::OrderedSet::from([1, 2]).pin().range(2..).eq(&[2]));
     /// ```
     #[inline]
-    pub fn range<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>>(&self, bounds: B) -> SetRange<'_, Q, B, T, R> {
+    pub fn range<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>>(
+        &self,
+        bounds: B,
+    ) -> SetRange<'_, Q, B, T, R, L> {
         SetRange(self.map.range(bounds))
     }
 
@@ -264,21 +267,21 @@ impl<T: Ord, R: Reclaim> OrderedSetRef<'_, T, R> {
     pub fn range_snapshot<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>>(
         &self,
         bounds: B,
-    ) -> SetSnapshot<'_, T> {
+    ) -> SetSnapshot<'_, T, L> {
         SetSnapshot(self.map.range_snapshot(bounds))
     }
 }
 
-impl<'p, T: Ord, R: Reclaim> IntoIterator for &'p OrderedSetRef<'_, T, R> {
+impl<'p, T: Ord, R: Reclaim, L: Layout<T, ()>> IntoIterator for &'p OrderedSetRef<'_, T, R, L> {
     type Item = &'p T;
-    type IntoIter = SetIter<'p, T, R>;
+    type IntoIter = SetIter<'p, T, R, L>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl<T: Ord + fmt::Debug, R: Reclaim> fmt::Debug for OrderedSetRef<'_, T, R> {
+impl<T: Ord + fmt::Debug, R: Reclaim, L: Layout<T, ()>> fmt::Debug for OrderedSetRef<'_, T, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self).finish()
     }

@@ -4,17 +4,17 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::raw::Raw;
-use super::{IntoIter, OrderedMap};
+use super::{IntoIter, Layout, OrderedMap};
 use crate::reclaim::{Accepts, Reclaim};
 
-impl<K, V, R: Accepts<(K, V)>> Default for OrderedMap<K, V, R> {
+impl<K, V, R: Accepts<(K, V)>, L: Layout<K, V>> Default for OrderedMap<K, V, R, L> {
     /// An empty map.
     fn default() -> Self {
         Self { raw: Raw::new(R::garbage(0)) }
     }
 }
 
-impl<K: Ord, V, R: Accepts<(K, V)>> FromIterator<(K, V)> for OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Accepts<(K, V)>, L: Layout<K, V>> FromIterator<(K, V)> for OrderedMap<K, V, R, L> {
     /// Sorts what is not in order, keeps the last of equal keys, and builds the tree in one pass.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut entries: Vec<_> = entries.into_iter().collect();
@@ -42,7 +42,7 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for OrderedMap<K, V> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> Extend<(K, V)> for &OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Extend<(K, V)> for &OrderedMap<K, V, R, L> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
             // A guard each: the iterator is the user's and may take long.
@@ -51,13 +51,13 @@ impl<K: Ord, V, R: Reclaim> Extend<(K, V)> for &OrderedMap<K, V, R> {
     }
 }
 
-impl<K: Ord, V, R: Reclaim> Extend<(K, V)> for OrderedMap<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Extend<(K, V)> for OrderedMap<K, V, R, L> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         (&*self).extend(entries);
     }
 }
 
-impl<K: Ord + Clone, V: Clone, R: Accepts<(K, V)>> Clone for OrderedMap<K, V, R> {
+impl<K: Ord + Clone, V: Clone, R: Accepts<(K, V)>, L: Layout<K, V>> Clone for OrderedMap<K, V, R, L> {
     /// The entries of one scan: see [scans](Self#scans).
     fn clone(&self) -> Self {
         let guard = R::pin();
@@ -65,7 +65,7 @@ impl<K: Ord + Clone, V: Clone, R: Accepts<(K, V)>> Clone for OrderedMap<K, V, R>
     }
 }
 
-impl<K: Ord, V: PartialEq, R: Reclaim> PartialEq for OrderedMap<K, V, R> {
+impl<K: Ord, V: PartialEq, R: Reclaim, L: Layout<K, V>> PartialEq for OrderedMap<K, V, R, L> {
     /// Compares the entries of one scan of each; exact while nobody changes them.
     fn eq(&self, other: &Self) -> bool {
         let guard = R::pin();
@@ -73,21 +73,21 @@ impl<K: Ord, V: PartialEq, R: Reclaim> PartialEq for OrderedMap<K, V, R> {
     }
 }
 
-impl<K: Ord, V: Eq, R: Reclaim> Eq for OrderedMap<K, V, R> {}
+impl<K: Ord, V: Eq, R: Reclaim, L: Layout<K, V>> Eq for OrderedMap<K, V, R, L> {}
 
-impl<K: Ord + fmt::Debug, V: fmt::Debug, R: Reclaim> fmt::Debug for OrderedMap<K, V, R> {
+impl<K: Ord + fmt::Debug, V: fmt::Debug, R: Reclaim, L: Layout<K, V>> fmt::Debug for OrderedMap<K, V, R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guard = R::pin();
         f.debug_map().entries(self.iter(&guard)).finish()
     }
 }
 
-impl<K, V, R: Reclaim> IntoIterator for OrderedMap<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> IntoIterator for OrderedMap<K, V, R, L> {
     type Item = (K, V);
-    type IntoIter = IntoIter<K, V>;
+    type IntoIter = IntoIter<K, V, L>;
 
     /// The entries by value, by ascending keys.
-    fn into_iter(mut self) -> IntoIter<K, V> {
+    fn into_iter(mut self) -> IntoIter<K, V, L> {
         IntoIter::new(&mut self.raw)
     }
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::entry::Fresh;
+use super::form::Layout;
 use super::node::{Node, Ref, Separator};
 use super::rebuild::{INNER_MAX, LEAF_MAX};
 use super::{Raw, form};
@@ -11,25 +12,25 @@ use crate::reclaim::Reclaim;
 use crate::sync::WithMut as _;
 
 /// A node, and the separator to its left.
-type Child<K, V> = (*mut Node<K, V>, Option<Separator<K, V>>);
+type Child<K, V, L> = (*mut Node<K, V, L>, Option<Separator<K, V>>);
 
 /// How many entries a leaf gets, and how many children an inner node: room is left for some insertions.
 const fn filled(most: usize) -> usize {
     most - most / 8
 }
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// Fills a map that was never used with entries whose keys ascend.
     pub(in crate::ordered_map) fn load(&mut self, entries: Vec<(K, V)>) {
         debug_assert!(self.root.with_mut(|root| root.is_null()));
         let len = entries.len();
         let mut entries = entries.into_iter();
         // The nodes of a level.
-        let mut nodes: Vec<Child<K, V>> = Vec::new();
+        let mut nodes: Vec<Child<K, V, L>> = Vec::new();
         let leaves = len.div_ceil(filled(LEAF_MAX));
         for index in 0..leaves {
             let count = len * (index + 1) / leaves - len * index / leaves;
-            let mut fresh: Vec<_> =
+            let mut fresh: Vec<Fresh<K, V, L>> =
                 entries.by_ref().take(count).map(|(key, value)| Fresh::new(key, value)).collect();
             let items: Vec<_> = fresh
                 .iter_mut()

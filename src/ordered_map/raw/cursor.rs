@@ -4,6 +4,7 @@ use core::mem::MaybeUninit;
 
 use equivalent::Comparable;
 
+use super::form::Layout;
 use super::node::{Ref, Slot, bare};
 use super::search::{self, Edge};
 use crate::sync::Ordering;
@@ -15,12 +16,15 @@ pub(super) const HEIGHT: usize = 10;
 /// A way from the root to a leaf. Bounds of nodes never change, so the leaves to either side have disjoint ranges of
 /// keys, in order, whichever versions of the nodes are met; and each slot is passed once, so a walk ends whatever keys
 /// say of their order.
-pub(super) struct Cursor<K, V> {
+pub(super) struct Cursor<K, V, L: Layout<K, V>> {
     depth: usize,
-    way: [MaybeUninit<(Ref<K, V>, usize)>; HEIGHT],
+    way: [MaybeUninit<Step<K, V, L>>; HEIGHT],
 }
 
-impl<K, V> Cursor<K, V> {
+/// An inner node, and which of its children the way goes through.
+type Step<K, V, L> = (Ref<K, V, L>, usize);
+
+impl<K, V, L: Layout<K, V>> Cursor<K, V, L> {
     /// The leaf where an edge is, and the way to it. `None` for a map that was never used.
     ///
     /// # Safety
@@ -29,9 +33,9 @@ impl<K, V> Cursor<K, V> {
     /// not used beyond it.
     #[inline]
     pub(super) unsafe fn seek<Q: ?Sized + Comparable<K>>(
-        root: &Slot<K, V>,
+        root: &Slot<K, V, L>,
         edge: Edge<'_, Q>,
-    ) -> (Self, Option<Ref<K, V>>) {
+    ) -> (Self, Option<Ref<K, V, L>>) {
         let mut cursor = Self { depth: 0, way: [const { MaybeUninit::uninit() }; HEIGHT] };
         // SAFETY: the caller's promise.
         let node = unsafe { load(root) };
@@ -44,7 +48,11 @@ impl<K, V> Cursor<K, V> {
     ///
     /// As for `seek`; `choose` returns an index within the node.
     #[inline]
-    unsafe fn descend(&mut self, mut node: Ref<K, V>, choose: impl Fn(Ref<K, V>) -> usize) -> Ref<K, V> {
+    unsafe fn descend(
+        &mut self,
+        mut node: Ref<K, V, L>,
+        choose: impl Fn(Ref<K, V, L>) -> usize,
+    ) -> Ref<K, V, L> {
         while node.level() > 0 {
             let index = choose(node);
             self.way[self.depth].write((node, index));
@@ -56,20 +64,20 @@ impl<K, V> Cursor<K, V> {
     }
 
     /// The next leaf.
-    pub(super) fn right(&mut self) -> Option<Ref<K, V>> {
+    pub(super) fn right(&mut self) -> Option<Ref<K, V, L>> {
         self.step(|index, len| (index + 1 < len).then_some(index + 1), |_| 0)
     }
 
     /// The leaf before.
-    pub(super) fn left(&mut self) -> Option<Ref<K, V>> {
+    pub(super) fn left(&mut self) -> Option<Ref<K, V, L>> {
         self.step(|index, _| index.checked_sub(1), |node| node.len() - 1)
     }
 
     fn step(
         &mut self,
         next: impl Fn(usize, usize) -> Option<usize>,
-        choose: impl Fn(Ref<K, V>) -> usize,
-    ) -> Option<Ref<K, V>> {
+        choose: impl Fn(Ref<K, V, L>) -> usize,
+    ) -> Option<Ref<K, V, L>> {
         loop {
             let depth = self.depth.checked_sub(1)?;
             // SAFETY: written when the cursor came to this depth.
@@ -90,7 +98,7 @@ impl<K, V> Cursor<K, V> {
 ///
 /// It is protected by the caller's guard.
 #[inline(always)]
-pub(super) unsafe fn load<K, V>(slot: &Slot<K, V>) -> Option<Ref<K, V>> {
+pub(super) unsafe fn load<K, V, L: Layout<K, V>>(slot: &Slot<K, V, L>) -> Option<Ref<K, V, L>> {
     // SeqCst: for the node's contents, and in the total order with the exchanges of all slots: of two threads that each
     // change one key and then read the other's, one sees the other's change.
     // SAFETY: the caller's promise, and the bits are removed.

@@ -14,11 +14,11 @@
 //! first box. One step lies between a leaf and a value, however often it gets another key.
 
 use alloc::alloc::{dealloc, handle_alloc_error};
-use core::alloc::Layout;
+use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::{self, NonNull};
 
-use super::form;
+use super::form::{self, Layout};
 use crate::reclaim::Retired;
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -56,7 +56,7 @@ struct Moved<K, V> {
 
 /// Memory of its own for a box.
 fn allocate<T>(contents: T) -> NonNull<T> {
-    let layout = Layout::new::<T>();
+    let layout = core::alloc::Layout::new::<T>();
     // SAFETY: the layout is that of a type with a counter in it, so its size is not zero.
     let new = unsafe { alloc::alloc::alloc(layout) }.cast::<T>();
     let Some(new) = NonNull::new(new) else { handle_alloc_error(layout) };
@@ -67,7 +67,7 @@ fn allocate<T>(contents: T) -> NonNull<T> {
 
 /// A pointer to a box, with the bit that says of which kind it is. Whoever holds one may read the box: through a share,
 /// or under a guard.
-pub(super) struct Boxed<K, V>(NonNull<Named<K>>, core::marker::PhantomData<(K, V)>);
+pub(super) struct Boxed<K, V>(NonNull<Named<K>>, PhantomData<(K, V)>);
 
 impl<K, V> Clone for Boxed<K, V> {
     fn clone(&self) -> Self {
@@ -79,14 +79,14 @@ impl<K, V> Copy for Boxed<K, V> {}
 impl<K, V> Boxed<K, V> {
     pub(super) fn new(key: K, value: V) -> Self {
         let entry = allocate(Entry { named: Named::new(key), value: ManuallyDrop::new(value) });
-        Self(entry.cast(), core::marker::PhantomData)
+        Self(entry.cast(), PhantomData)
     }
 
     /// The value of another box under this key. Takes over the leaf's share of that one, and of the value, as soon as a leaf
     /// owns this one.
     pub(super) fn moved(key: K, from: Self) -> Self {
         let moved = allocate(Moved { named: Named::new(key), home: from.home() });
-        Self(moved.cast().map_addr(|addr| addr | MOVED), core::marker::PhantomData)
+        Self(moved.cast().map_addr(|addr| addr | MOVED), PhantomData)
     }
 
     #[inline(always)]
@@ -205,7 +205,7 @@ impl<K, V> Boxed<K, V> {
 /// `B` is the kind of the box. The caller owns the share; nobody who saw it through that share can still reach the key.
 unsafe fn release<K, B>(this: NonNull<u8>) {
     /// Frees the memory even if the key's destructor panics.
-    struct Free(NonNull<u8>, Layout);
+    struct Free(NonNull<u8>, core::alloc::Layout);
     impl Drop for Free {
         fn drop(&mut self) {
             // SAFETY: allocated with this layout in `allocate`, and the last owner frees it.
@@ -217,7 +217,7 @@ unsafe fn release<K, B>(this: NonNull<u8>) {
     // AcqRel: what other owners did with the key happens before the last one drops it.
     let before = unsafe { &(*named.as_ptr()).owners }.fetch_sub(1, Ordering::AcqRel);
     if before & !TAKEN == 1 {
-        let _free = Free(this, Layout::new::<B>());
+        let _free = Free(this, core::alloc::Layout::new::<B>());
         if before & TAKEN == 0 {
             // SAFETY: nobody else reaches the box; the key is dropped nowhere else.
             unsafe { ManuallyDrop::drop(&mut (*named.as_ptr()).key) }
@@ -226,7 +226,7 @@ unsafe fn release<K, B>(this: NonNull<u8>) {
 }
 
 /// Goes on with the key if the value's destructor panics.
-struct Share<K, B>(NonNull<u8>, core::marker::PhantomData<(K, B)>);
+struct Share<K, B>(NonNull<u8>, PhantomData<(K, B)>);
 
 impl<K, B> Drop for Share<K, B> {
     fn drop(&mut self) {
@@ -241,7 +241,7 @@ impl<K, B> Drop for Share<K, B> {
 ///
 /// Called once for an entry that no leaf owns any more, when nobody can reach its value.
 unsafe fn drop_entry<K, V>(this: NonNull<u8>) {
-    let _share = Share::<K, Entry<K, V>>(this, core::marker::PhantomData);
+    let _share = Share::<K, Entry<K, V>>(this, PhantomData);
     // SAFETY: nobody reaches the value, and it is dropped once. Only the field is borrowed: separators may be looking at
     // the key.
     unsafe { (&raw mut (*this.cast::<Entry<K, V>>().as_ptr()).value).cast::<V>().drop_in_place() }
@@ -253,7 +253,7 @@ unsafe fn drop_entry<K, V>(this: NonNull<u8>) {
 ///
 /// As there.
 unsafe fn drop_moved<K, V>(this: NonNull<u8>) {
-    let _share = Share::<K, Moved<K, V>>(this, core::marker::PhantomData);
+    let _share = Share::<K, Moved<K, V>>(this, PhantomData);
     // SAFETY: the leaf's share keeps the box alive until the end. Its home is dropped by nobody else: this one took over
     // from the leaf.
     unsafe { drop_entry::<K, V>((*this.cast::<Moved<K, V>>().as_ptr()).home.cast()) }
@@ -261,22 +261,30 @@ unsafe fn drop_moved<K, V>(this: NonNull<u8>) {
 
 /// The entry of a value under another key, on its way into the map. If it does not get there, the key is dropped, and nothing
 /// has become of the value.
-pub(super) struct Alias<K, V> {
+pub(super) struct Alias<K, V, L: Layout<K, V>> {
     /// The entry, if it is boxed.
     boxed: Option<Boxed<K, V>>,
     /// Else key and value, which are plain.
     pair: MaybeUninit<(K, V)>,
+    _layout: PhantomData<L>,
 }
 
-impl<K, V> Alias<K, V> {
+impl<K, V, L: Layout<K, V>> Alias<K, V, L> {
     /// # Safety
     ///
     /// The item can be read.
     pub(super) unsafe fn new(key: K, of: &Item<K, V>) -> Self {
         match of.entry {
-            Some(entry) => Self { boxed: Some(Boxed::moved(key, entry)), pair: MaybeUninit::uninit() },
-            // SAFETY: the caller's promise; what is not boxed is plain, so that a copy is as good as the original.
-            None => Self { boxed: None, pair: MaybeUninit::new((key, unsafe { of.value.read() })) },
+            Some(entry) => Self {
+                boxed: Some(Boxed::moved(key, entry)),
+                pair: MaybeUninit::uninit(),
+                _layout: PhantomData,
+            },
+            None => {
+                // SAFETY: the caller's promise; what is not boxed is plain, so that a copy is as good as the original.
+                let value = unsafe { of.value.read() };
+                Self { boxed: None, pair: MaybeUninit::new((key, value)), _layout: PhantomData }
+            }
         }
     }
 
@@ -307,7 +315,7 @@ impl<K, V> Alias<K, V> {
     }
 }
 
-impl<K, V> Drop for Alias<K, V> {
+impl<K, V, L: Layout<K, V>> Drop for Alias<K, V, L> {
     fn drop(&mut self) {
         if let Some(entry) = self.boxed {
             // SAFETY: no leaf owns it: it was given away else.
@@ -317,16 +325,17 @@ impl<K, V> Drop for Alias<K, V> {
 }
 
 /// An entry on its way into the map, dropped if it does not get there.
-pub(super) struct Fresh<K, V> {
+pub(super) struct Fresh<K, V, L: Layout<K, V>> {
     /// The entry, if it is boxed already.
     boxed: Option<Boxed<K, V>>,
     /// Else key and value.
     pair: MaybeUninit<(K, V)>,
+    _layout: PhantomData<L>,
 }
 
-impl<K, V> Fresh<K, V> {
+impl<K, V, L: Layout<K, V>> Fresh<K, V, L> {
     pub(super) fn new(key: K, value: V) -> Self {
-        Self { boxed: None, pair: MaybeUninit::new((key, value)) }
+        Self { boxed: None, pair: MaybeUninit::new((key, value)), _layout: PhantomData }
     }
 
     #[inline(always)]
@@ -352,7 +361,7 @@ impl<K, V> Fresh<K, V> {
     /// Boxes it unless it will lie in the leaf, or is boxed.
     #[inline(always)]
     pub(super) fn settle(&mut self) {
-        if !form::values_inline::<K, V>() && self.boxed.is_none() {
+        if !form::values_inline::<K, V, L>() && self.boxed.is_none() {
             // SAFETY: not boxed, so the pair is there; the next line says that it is no longer.
             let (key, value) = unsafe { self.pair.assume_init_read() };
             self.boxed = Some(Boxed::new(key, value));
@@ -382,7 +391,7 @@ impl<K, V> Fresh<K, V> {
     }
 }
 
-impl<K, V> Drop for Fresh<K, V> {
+impl<K, V, L: Layout<K, V>> Drop for Fresh<K, V, L> {
     fn drop(&mut self) {
         match self.boxed {
             // SAFETY: never published.

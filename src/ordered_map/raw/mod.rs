@@ -64,6 +64,7 @@ use equivalent::Comparable;
 
 pub(super) use self::entry::Item;
 use self::entry::{Boxed, Fresh};
+pub use self::form::{Auto, Inline, InlineKeys, Layout};
 use self::node::{Node, Ref, Run, Slot, is_frozen};
 pub(super) use self::owned::Owned;
 use self::rebuild::{LEAF_MAX, LEAF_MIN};
@@ -76,32 +77,32 @@ use crate::sync::{AtomicPtr, Ordering, const_fn, order_for_loom};
 use crate::util::backoff;
 use crate::util::count::Count;
 
-pub(super) struct Raw<K, V, R: Reclaim> {
-    root: CachePadded<Slot<K, V>>,
+pub(super) struct Raw<K, V, R: Reclaim, L: Layout<K, V>> {
+    root: CachePadded<Slot<K, V, L>>,
     pub(super) garbage: R::Garbage,
     count: Count,
 }
 
 /// The inner node that a descent has come through last, and the slot where that was read.
-type Above<'g, K, V> = Option<(&'g Slot<K, V>, Ref<K, V>)>;
+type Above<'g, K, V, L> = Option<(&'g Slot<K, V, L>, Ref<K, V, L>)>;
 
 /// A leaf that was read from its slot, which was not frozen then.
-struct Place<'g, K, V> {
-    slot: &'g Slot<K, V>,
-    leaf: Option<Ref<K, V>>,
+struct Place<'g, K, V, L: Layout<K, V>> {
+    slot: &'g Slot<K, V, L>,
+    leaf: Option<Ref<K, V, L>>,
     /// Nothing is above the leaf.
     is_root: bool,
 }
 
-impl<K, V> Clone for Place<'_, K, V> {
+impl<K, V, L: Layout<K, V>> Clone for Place<'_, K, V, L> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V> Copy for Place<'_, K, V> {}
+impl<K, V, L: Layout<K, V>> Copy for Place<'_, K, V, L> {}
 
-impl<K, V> Place<'_, K, V> {
-    fn pointer(&self) -> *mut Node<K, V> {
+impl<K, V, L: Layout<K, V>> Place<'_, K, V, L> {
+    fn pointer(&self) -> *mut Node<K, V, L> {
         self.leaf.map_or(ptr::null_mut(), Ref::as_ptr)
     }
 
@@ -111,18 +112,18 @@ impl<K, V> Place<'_, K, V> {
 }
 
 /// Entries that one exchange removed: a part of a leaf that is no longer in the map.
-pub(super) struct Taken<K, V> {
-    leaf: Option<Ref<K, V>>,
+pub(super) struct Taken<K, V, L: Layout<K, V>> {
+    leaf: Option<Ref<K, V, L>>,
     range: Range<usize>,
 }
 
-impl<K, V> Taken<K, V> {
+impl<K, V, L: Layout<K, V>> Taken<K, V, L> {
     fn none() -> Self {
         Self { leaf: None, range: 0..0 }
     }
 }
 
-impl<K, V> Taken<K, V> {
+impl<K, V, L: Layout<K, V>> Taken<K, V, L> {
     pub(super) fn len(&self) -> usize {
         self.range.len()
     }
@@ -141,7 +142,7 @@ impl<K, V> Taken<K, V> {
     }
 }
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     const_fn! {
         pub(super) const fn new(garbage: R::Garbage) -> Self {
             Self { root: CachePadded::new(AtomicPtr::new(ptr::null_mut())), garbage, count: Count::new() }
@@ -158,7 +159,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &'g self,
         edge: Edge<'_, Q>,
         guard: &'g R::Guard,
-    ) -> Place<'g, K, V>
+    ) -> Place<'g, K, V, L>
     where
         K: Ord,
     {
@@ -177,10 +178,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         &'g self,
         edge: Edge<'_, Q>,
         guard: &'g R::Guard,
-    ) -> Place<'g, K, V> {
+    ) -> Place<'g, K, V, L> {
         'again: loop {
-            let mut slot: &Slot<K, V> = &self.root;
-            let mut above: Above<'_, K, V> = None;
+            let mut slot: &Slot<K, V, L> = &self.root;
+            let mut above: Above<'_, K, V, L> = None;
             let mut at_end = true;
             loop {
                 // SeqCst: as in `cursor::load`.
@@ -213,7 +214,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     ///
     /// The new leaf is not published, and its entries are right for the place.
     #[inline]
-    unsafe fn exchange(&self, place: &Place<'_, K, V>, new: Ref<K, V>) -> bool {
+    unsafe fn exchange(&self, place: &Place<'_, K, V, L>, new: Ref<K, V, L>) -> bool {
         // SeqCst: publishes the leaf, what was done before it, and its entries; pairs with the loads in `cursor::load` and
         // `place`, and is in the total order with them. Losing means that the leaf was replaced, or its slot frozen: the caller looks
         // again. The linearization point of all changes.
@@ -257,9 +258,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// A node, as it is retired: memory only.
-    fn retired_node(node: Ref<K, V>) -> Retired {
+    fn retired_node(node: Ref<K, V, L>) -> Retired {
         let object = ptr::NonNull::new(node.as_ptr().cast()).expect("a node");
-        Retired { object, reclaim: Ref::<K, V>::reclaim, bytes: node.bytes() }
+        Retired { object, reclaim: Ref::<K, V, L>::reclaim, bytes: node.bytes() }
     }
 
     /// An entry, as it is retired: the value, and the leaf's share of the key.
@@ -311,9 +312,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     #[inline]
     fn put(
         &self,
-        place: &Place<'_, K, V>,
+        place: &Place<'_, K, V, L>,
         found: Result<usize, usize>,
-        fresh: &mut Fresh<K, V>,
+        fresh: &mut Fresh<K, V, L>,
         _guard: &R::Guard,
     ) -> Option<Item<K, V>>
     where
@@ -336,7 +337,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     #[inline]
     fn has_put(
         &self,
-        place: &Place<'_, K, V>,
+        place: &Place<'_, K, V, L>,
         found: Result<usize, usize>,
         item: &Item<K, V>,
         guard: &R::Guard,
@@ -365,11 +366,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// Tries to take entries out of the place's leaf; counts and retires them.
     fn take<Q: ?Sized + Comparable<K>>(
         &self,
-        place: &Place<'_, K, V>,
+        place: &Place<'_, K, V, L>,
         range: Range<usize>,
         edge: Edge<'_, Q>,
         guard: &R::Guard,
-    ) -> Option<Taken<K, V>>
+    ) -> Option<Taken<K, V, L>>
     where
         K: Ord,
     {
@@ -389,9 +390,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// The new leaf is the place's without the `gone`, which are within it.
     unsafe fn replace<Q: ?Sized + Comparable<K>>(
         &self,
-        place: &Place<'_, K, V>,
-        leaf: Ref<K, V>,
-        new: Ref<K, V>,
+        place: &Place<'_, K, V, L>,
+        leaf: Ref<K, V, L>,
+        new: Ref<K, V, L>,
         gone: impl ExactSizeIterator<Item = usize>,
         edge: Edge<'_, Q>,
         guard: &R::Guard,

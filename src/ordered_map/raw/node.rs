@@ -10,17 +10,16 @@
 //! slots of an inner node. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
 //! any more, and [`NEEDY`], with it, if the child is to be split or merged (see [`rebuild`](super::rebuild)).
 
-use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use super::entry::{Boxed, Item};
-use super::form;
+use super::form::{self, Layout};
 use super::reschedule::{Move, Role};
 use crate::sync::{AtomicPtr, UnsafeCell};
 use crate::util::recycle;
 
-pub(super) type Slot<K, V> = AtomicPtr<Node<K, V>>;
+pub(super) type Slot<K, V, L> = AtomicPtr<Node<K, V, L>>;
 
 /// The slot does not change any more.
 const FROZEN: usize = 1;
@@ -37,27 +36,27 @@ struct Head {
 }
 
 /// Of a leaf in which a move is pending: which, and the place of its entry. The leaf owns a share of the move.
-pub(super) struct Pending<K, V> {
-    pub(super) movement: NonNull<Move<K, V>>,
+pub(super) struct Pending<K, V, L: Layout<K, V>> {
+    pub(super) movement: NonNull<Move<K, V, L>>,
     pub(super) role: Role,
     pub(super) index: usize,
 }
 
-impl<K, V> Clone for Pending<K, V> {
+impl<K, V, L: Layout<K, V>> Clone for Pending<K, V, L> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V> Copy for Pending<K, V> {}
+impl<K, V, L: Layout<K, V>> Copy for Pending<K, V, L> {}
 
 /// The place of no entry.
 pub(super) const NONE: usize = usize::MAX;
 
 #[repr(C, align(8))]
-pub(super) struct Node<K, V> {
+pub(super) struct Node<K, V, L: Layout<K, V>> {
     /// Never written once the node is published; a cell so that loom sees an access that publication does not order.
     head: UnsafeCell<Head>,
-    _holds: PhantomData<(K, V)>,
+    _holds: PhantomData<(K, V, L)>,
 }
 
 /// Where the parts of a node begin, in bytes from its address.
@@ -78,20 +77,20 @@ const fn up(offset: usize, align: usize) -> usize {
 
 /// A pointer as it is in a slot, without its bits.
 #[inline(always)]
-pub(super) fn bare<K, V>(node: *mut Node<K, V>) -> *mut Node<K, V> {
+pub(super) fn bare<K, V, L: Layout<K, V>>(node: *mut Node<K, V, L>) -> *mut Node<K, V, L> {
     node.map_addr(|addr| addr & !(FROZEN | NEEDY))
 }
 
 #[inline(always)]
-pub(super) fn is_frozen<K, V>(node: *mut Node<K, V>) -> bool {
+pub(super) fn is_frozen<K, V, L: Layout<K, V>>(node: *mut Node<K, V, L>) -> bool {
     node.addr() & FROZEN != 0
 }
 
-pub(super) fn is_needy<K, V>(node: *mut Node<K, V>) -> bool {
+pub(super) fn is_needy<K, V, L: Layout<K, V>>(node: *mut Node<K, V, L>) -> bool {
     node.addr() & NEEDY != 0
 }
 
-pub(super) fn frozen<K, V>(node: *mut Node<K, V>, needy: bool) -> *mut Node<K, V> {
+pub(super) fn frozen<K, V, L: Layout<K, V>>(node: *mut Node<K, V, L>, needy: bool) -> *mut Node<K, V, L> {
     node.map_addr(|addr| addr | FROZEN | if needy { NEEDY } else { 0 })
 }
 
@@ -113,33 +112,33 @@ impl<K, V> Copy for Separator<K, V> {}
 ///
 /// The methods are unsafe where they take an index, which must be within the node, and where they need the right kind
 /// of node. Results live as long as the node.
-pub(super) struct Ref<K, V>(NonNull<Node<K, V>>);
+pub(super) struct Ref<K, V, L: Layout<K, V>>(NonNull<Node<K, V, L>>);
 
-impl<K, V> Clone for Ref<K, V> {
+impl<K, V, L: Layout<K, V>> Clone for Ref<K, V, L> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V> Copy for Ref<K, V> {}
-impl<K, V> PartialEq for Ref<K, V> {
+impl<K, V, L: Layout<K, V>> Copy for Ref<K, V, L> {}
+impl<K, V, L: Layout<K, V>> PartialEq for Ref<K, V, L> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl<K, V> Ref<K, V> {
+impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     /// `None` for null, which stands for an empty leaf.
     ///
     /// # Safety
     ///
     /// Null, or a node that is protected by a guard or not shared, for as long as the result is used. Without bits.
     #[inline(always)]
-    pub(super) unsafe fn new(node: *mut Node<K, V>) -> Option<Self> {
+    pub(super) unsafe fn new(node: *mut Node<K, V, L>) -> Option<Self> {
         debug_assert_eq!(node, bare(node));
         NonNull::new(node).map(Self)
     }
 
-    pub(super) fn as_ptr(self) -> *mut Node<K, V> {
+    pub(super) fn as_ptr(self) -> *mut Node<K, V, L> {
         self.0.as_ptr()
     }
 
@@ -163,25 +162,26 @@ impl<K, V> Ref<K, V> {
     fn parts(level: u32, len: usize, is_pending: bool) -> Parts {
         let keys = if level == 0 { len } else { len - 1 };
         let pointers = size_of::<Boxed<K, V>>();
-        let mut align = align_of::<Node<K, V>>();
-        let mut at = size_of::<Node<K, V>>();
+        let mut align = align_of::<Node<K, V, L>>();
+        let mut at = size_of::<Node<K, V, L>>();
         let mut part = |count: usize, size: usize, alignment: usize| {
             align = align.max(alignment);
             let begin = up(at, alignment);
             at = begin + count * size;
             begin
         };
-        let first = if form::keys_inline::<K>() {
+        let first = if form::keys_inline::<K, V, L>() {
             part(keys, size_of::<K>(), align_of::<K>())
-        } else if form::keys_prefixed::<K>() {
+        } else if form::keys_prefixed::<K, V, L>() {
             part(keys, size_of::<u64>(), align_of::<u64>())
         } else {
             part(0, 0, 1)
         };
-        let boxed = if level == 0 { !form::values_inline::<K, V>() } else { !form::keys_inline::<K>() };
+        let boxed =
+            if level == 0 { !form::values_inline::<K, V, L>() } else { !form::keys_inline::<K, V, L>() };
         let entries = part(if boxed { keys } else { 0 }, pointers, pointers);
         let last = if level > 0 {
-            part(len, size_of::<Slot<K, V>>(), align_of::<Slot<K, V>>())
+            part(len, size_of::<Slot<K, V, L>>(), align_of::<Slot<K, V, L>>())
         } else if boxed {
             part(0, 0, 1)
         } else {
@@ -189,16 +189,16 @@ impl<K, V> Ref<K, V> {
         };
         let mut parts = Parts { keys: first, entries, last, pending: at, end: at, align };
         if is_pending {
-            parts.pending = up(at, align_of::<Pending<K, V>>());
-            parts.end = parts.pending + size_of::<Pending<K, V>>();
-            parts.align = align.max(align_of::<Pending<K, V>>());
+            parts.pending = up(at, align_of::<Pending<K, V, L>>());
+            parts.end = parts.pending + size_of::<Pending<K, V, L>>();
+            parts.align = align.max(align_of::<Pending<K, V, L>>());
         }
         parts
     }
 
-    fn layout(head: Head) -> Layout {
+    fn layout(head: Head) -> core::alloc::Layout {
         let parts = Self::parts(head.level.into(), head.len as usize, head.role.is_some());
-        Layout::from_size_align(parts.end, parts.align).expect("nodes are small")
+        core::alloc::Layout::from_size_align(parts.end, parts.align).expect("nodes are small")
     }
 
     /// What it occupies, in bytes.
@@ -233,12 +233,12 @@ impl<K, V> Ref<K, V> {
     }
 
     /// The move that is pending in a leaf.
-    pub(super) fn pending(self) -> Option<Pending<K, V>> {
+    pub(super) fn pending(self) -> Option<Pending<K, V, L>> {
         let head = self.head();
         head.role?;
         let parts = Self::parts(0, head.len as usize, true);
         // SAFETY: a node of this kind ends with it.
-        Some(unsafe { self.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V>>().read() })
+        Some(unsafe { self.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().read() })
     }
 
     /// The place of the entry that a leaf shows and that is not in the map, or not any more, because of a move; else
@@ -270,7 +270,7 @@ impl<K, V> Ref<K, V> {
     pub(super) unsafe fn key(self, index: usize) -> *const K {
         // SAFETY: the caller's promise; the entry lives as long as the node that points to it.
         unsafe {
-            if form::keys_inline::<K>() {
+            if form::keys_inline::<K, V, L>() {
                 self.keys().cast::<K>().add(index)
             } else {
                 self.entries().add(index).read().key()
@@ -285,7 +285,7 @@ impl<K, V> Ref<K, V> {
     /// `index` is below the number of keys.
     #[inline(always)]
     pub(super) unsafe fn prefix(self, index: usize) -> u64 {
-        debug_assert!(form::keys_prefixed::<K>());
+        debug_assert!(form::keys_prefixed::<K, V, L>());
         // SAFETY: the caller's promise.
         unsafe { self.keys().cast::<u64>().add(index).read() }
     }
@@ -299,7 +299,7 @@ impl<K, V> Ref<K, V> {
     pub(super) unsafe fn item(self, index: usize) -> Item<K, V> {
         // SAFETY: the caller's promise; the entry lives as long as the leaf.
         unsafe {
-            if form::values_inline::<K, V>() {
+            if form::values_inline::<K, V, L>() {
                 Item { key: self.key(index), value: self.last().cast::<V>().add(index), entry: None }
             } else {
                 let entry = self.entries().add(index).read();
@@ -315,9 +315,9 @@ impl<K, V> Ref<K, V> {
     ///
     /// An inner node, and `index` is below its length.
     #[inline(always)]
-    pub(super) unsafe fn slot<'n>(self, index: usize) -> &'n Slot<K, V> {
+    pub(super) unsafe fn slot<'n>(self, index: usize) -> &'n Slot<K, V, L> {
         // SAFETY: the caller's promise; the node lives as long as the caller uses what it reads.
-        unsafe { &*self.last().cast::<Slot<K, V>>().add(index) }
+        unsafe { &*self.last().cast::<Slot<K, V, L>>().add(index) }
     }
 
     /// The key between children `index` and `index + 1`.
@@ -328,10 +328,10 @@ impl<K, V> Ref<K, V> {
     pub(super) unsafe fn separator(self, index: usize) -> Separator<K, V> {
         // SAFETY: the caller's promise.
         unsafe {
-            let boxed = !form::keys_inline::<K>();
+            let boxed = !form::keys_inline::<K, V, L>();
             Separator {
                 key: self.key(index),
-                prefix: if form::keys_prefixed::<K>() { self.prefix(index) } else { 0 },
+                prefix: if form::keys_prefixed::<K, V, L>() { self.prefix(index) } else { 0 },
                 entry: boxed.then(|| self.entries().add(index).read()),
             }
         }
@@ -347,8 +347,8 @@ impl<K, V> Ref<K, V> {
         unsafe {
             Separator {
                 key: self.key(0),
-                prefix: if form::keys_prefixed::<K>() { self.prefix(0) } else { 0 },
-                entry: if form::keys_inline::<K>() { None } else { self.item(0).entry },
+                prefix: if form::keys_prefixed::<K, V, L>() { self.prefix(0) } else { 0 },
+                entry: if form::keys_inline::<K, V, L>() { None } else { self.item(0).entry },
             }
         }
     }
@@ -358,7 +358,7 @@ impl<K, V> Ref<K, V> {
         let len = u32::try_from(len).expect("nodes are small");
         let head = Head { level: u16::try_from(level).expect("trees are low"), role, len };
         let layout = Self::layout(head);
-        let node = recycle::allocate(layout).cast::<Node<K, V>>();
+        let node = recycle::allocate(layout).cast::<Node<K, V, L>>();
         // SAFETY: allocated for it.
         unsafe { node.write(Node { head: UnsafeCell::new(head), _holds: PhantomData }) };
         Self(node)
@@ -373,16 +373,18 @@ impl<K, V> Ref<K, V> {
     /// leaf's from now on, and its place will be within the leaf.
     #[inline]
     pub(super) unsafe fn leaf(
-        ranges: &[Run<K, V>],
+        ranges: &[Run<K, V, L>],
         item: Option<(usize, &Item<K, V>, u64)>,
-        pending: Option<Pending<K, V>>,
+        pending: Option<Pending<K, V, L>>,
     ) -> Self {
         let len = ranges.iter().map(|run| run.len).sum::<usize>() + usize::from(item.is_some());
         let new = Self::allocate(0, len, pending.map(|pending| pending.role));
         if let Some(pending) = pending {
             let parts = Self::parts(0, len, true);
             // SAFETY: a node of this kind ends with it.
-            unsafe { new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V>>().write(pending) };
+            unsafe {
+                new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().write(pending)
+            };
         }
         let mut at = 0;
         for (place, run) in ranges.iter().enumerate() {
@@ -391,7 +393,7 @@ impl<K, V> Ref<K, V> {
             if let Some(from) = run.from {
                 // SAFETY: as above.
                 unsafe {
-                    if form::values_inline::<K, V>() {
+                    if form::values_inline::<K, V, L>() {
                         let values = from.last().cast::<V>().add(run.start);
                         ptr::copy_nonoverlapping(values, new.last().cast::<V>().add(at), run.len);
                     } else {
@@ -434,12 +436,12 @@ impl<K, V> Ref<K, V> {
     unsafe fn set(self, at: usize, item: &Item<K, V>, prefix: u64) {
         // SAFETY: the caller's promise. Keys and values that are copied are plain.
         unsafe {
-            if form::keys_inline::<K>() {
+            if form::keys_inline::<K, V, L>() {
                 ptr::copy_nonoverlapping(item.key, self.keys().cast::<K>().add(at), 1);
-            } else if form::keys_prefixed::<K>() {
+            } else if form::keys_prefixed::<K, V, L>() {
                 self.keys().cast::<u64>().add(at).write(prefix);
             }
-            if form::values_inline::<K, V>() {
+            if form::values_inline::<K, V, L>() {
                 ptr::copy_nonoverlapping(item.value, self.last().cast::<V>().add(at), 1);
             } else {
                 self.entries().add(at).write(item.entry.expect("boxed in this form"));
@@ -455,10 +457,10 @@ impl<K, V> Ref<K, V> {
         let Some(from) = from else { return };
         // SAFETY: the caller's promise. Keys that are copied are plain.
         unsafe {
-            if form::keys_inline::<K>() {
+            if form::keys_inline::<K, V, L>() {
                 let keys = from.keys().cast::<K>().add(start);
                 ptr::copy_nonoverlapping(keys, self.keys().cast::<K>().add(at), len);
-            } else if form::keys_prefixed::<K>() {
+            } else if form::keys_prefixed::<K, V, L>() {
                 let prefixes = from.keys().cast::<u64>().add(start);
                 ptr::copy_nonoverlapping(prefixes, self.keys().cast::<u64>().add(at), len);
             }
@@ -472,7 +474,7 @@ impl<K, V> Ref<K, V> {
     /// The separators can be read. There is at least one child.
     pub(super) unsafe fn inner(
         level: u32,
-        children: &[*mut Node<K, V>],
+        children: &[*mut Node<K, V, L>],
         separators: &[Separator<K, V>],
     ) -> Self {
         assert!(level > 0 && children.len() == separators.len() + 1, "one separator between two children");
@@ -480,10 +482,10 @@ impl<K, V> Ref<K, V> {
         for (index, separator) in separators.iter().enumerate() {
             // SAFETY: counted above, and the caller's promise. Keys that are copied are plain.
             unsafe {
-                if form::keys_inline::<K>() {
+                if form::keys_inline::<K, V, L>() {
                     ptr::copy_nonoverlapping(separator.key, new.keys().cast::<K>().add(index), 1);
                 } else {
-                    if form::keys_prefixed::<K>() {
+                    if form::keys_prefixed::<K, V, L>() {
                         new.keys().cast::<u64>().add(index).write(separator.prefix);
                     }
                     new.entries().add(index).write(separator.entry.expect("boxed in this form"));
@@ -492,7 +494,7 @@ impl<K, V> Ref<K, V> {
         }
         for (index, &child) in children.iter().enumerate() {
             // SAFETY: counted above.
-            unsafe { new.last().cast::<Slot<K, V>>().add(index).write(AtomicPtr::new(bare(child))) };
+            unsafe { new.last().cast::<Slot<K, V, L>>().add(index).write(AtomicPtr::new(bare(child))) };
         }
         new
     }
@@ -513,7 +515,7 @@ impl<K, V> Ref<K, V> {
     ///
     /// As there.
     pub(super) unsafe fn reclaim(node: NonNull<u8>) {
-        let node = node.cast::<Node<K, V>>();
+        let node = node.cast::<Node<K, V, L>>();
         // SAFETY: nobody reaches the node any more. Mutably, so that loom sees who still does.
         let head = unsafe { node.as_ref() }.head.with_mut(|head| unsafe { *head });
         let pending = Self(node).pending();
@@ -521,21 +523,21 @@ impl<K, V> Ref<K, V> {
         unsafe { recycle::free(node.cast(), Self::layout(head)) }
         if let Some(pending) = pending {
             // SAFETY: the leaf's share.
-            unsafe { Move::<K, V>::release(pending.movement.cast()) }
+            unsafe { Move::<K, V, L>::release(pending.movement.cast()) }
         }
     }
 }
 
 /// A part of a leaf, or of nothing, which is empty.
-pub(super) struct Run<K, V> {
-    pub(super) from: Option<Ref<K, V>>,
+pub(super) struct Run<K, V, L: Layout<K, V>> {
+    pub(super) from: Option<Ref<K, V, L>>,
     pub(super) start: usize,
     pub(super) len: usize,
 }
 
-impl<K, V> Run<K, V> {
+impl<K, V, L: Layout<K, V>> Run<K, V, L> {
     #[inline(always)]
-    pub(super) fn new(from: Option<Ref<K, V>>, range: core::ops::Range<usize>) -> Self {
+    pub(super) fn new(from: Option<Ref<K, V, L>>, range: core::ops::Range<usize>) -> Self {
         Self { from, start: range.start, len: range.len() }
     }
 }

@@ -7,6 +7,7 @@ use core::ptr;
 use super::Raw;
 use super::entry::{Boxed, Item};
 use super::form;
+use super::form::Layout;
 use super::node::{Ref, bare};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
@@ -14,22 +15,22 @@ use crate::sync::Ordering;
 use crate::sync::WithMut as _;
 
 /// All entries, by value and in order. Dropping it drops the rest.
-pub(in crate::ordered_map) struct Owned<K, V> {
-    leaves: alloc::vec::IntoIter<Ref<K, V>>,
-    front: Option<(Ref<K, V>, Range<usize>)>,
-    back: Option<(Ref<K, V>, Range<usize>)>,
+pub(in crate::ordered_map) struct Owned<K, V, L: Layout<K, V>> {
+    leaves: alloc::vec::IntoIter<Ref<K, V, L>>,
+    front: Option<(Ref<K, V, L>, Range<usize>)>,
+    back: Option<(Ref<K, V, L>, Range<usize>)>,
     /// Boxes of which a share is left: of separators, and of keys that were replaced.
     shares: Vec<Boxed<K, V>>,
     len: usize,
 }
 
-impl<K, V> Owned<K, V> {
+impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
     /// Takes all nodes out of a map.
-    pub(in crate::ordered_map) fn new<R: Reclaim>(raw: &mut Raw<K, V, R>) -> Self {
+    pub(in crate::ordered_map) fn new<R: Reclaim>(raw: &mut Raw<K, V, R, L>) -> Self {
         let root = raw.root.with_mut(|root| core::mem::replace(root, ptr::null_mut()));
         let (mut leaves, mut shares, mut len) = (Vec::new(), Vec::new(), 0);
         // SAFETY: nobody shares the map.
-        let mut nodes: Vec<Ref<K, V>> = unsafe { Ref::new(root) }.into_iter().collect();
+        let mut nodes: Vec<Ref<K, V, L>> = unsafe { Ref::new(root) }.into_iter().collect();
         while let Some(node) = nodes.pop() {
             if node.level() == 0 {
                 len += node.shown();
@@ -67,7 +68,7 @@ impl<K, V> Owned<K, V> {
                     }
                     self.len -= 1;
                     // SAFETY: within the leaf, and each is taken once.
-                    return Some(unsafe { take(leaf.item(index)) });
+                    return Some(unsafe { take::<K, V, L>(leaf.item(index)) });
                 }
                 // SAFETY: ours; its entries are taken, or at the other end.
                 unsafe { leaf.free() };
@@ -87,7 +88,7 @@ impl<K, V> Owned<K, V> {
                     }
                     self.len -= 1;
                     // SAFETY: within the leaf, and each is taken once.
-                    return Some(unsafe { take(leaf.item(index)) });
+                    return Some(unsafe { take::<K, V, L>(leaf.item(index)) });
                 }
                 // SAFETY: ours; its entries are taken, or at the other end.
                 unsafe { leaf.free() };
@@ -99,31 +100,31 @@ impl<K, V> Owned<K, V> {
     }
 }
 
-fn whole<K, V>(leaf: Ref<K, V>) -> (Ref<K, V>, Range<usize>) {
+fn whole<K, V, L: Layout<K, V>>(leaf: Ref<K, V, L>) -> (Ref<K, V, L>, Range<usize>) {
     (leaf, 0..leaf.len())
 }
 
 /// # Safety
 ///
 /// The entry is owned by the caller, who takes it once.
-unsafe fn take<K, V>(item: Item<K, V>) -> (K, V) {
+unsafe fn take<K, V, L: Layout<K, V>>(item: Item<K, V>) -> (K, V) {
     // SAFETY: the caller's promise; what is not boxed is plain.
     unsafe {
         match item.entry {
             Some(entry) => entry.into_pair(),
             None => {
-                debug_assert!(form::values_inline::<K, V>());
+                debug_assert!(form::values_inline::<K, V, L>());
                 (item.key.read(), item.value.read())
             }
         }
     }
 }
 
-impl<K, V> Drop for Owned<K, V> {
+impl<K, V, L: Layout<K, V>> Drop for Owned<K, V, L> {
     fn drop(&mut self) {
         /// Goes on with the rest if a destructor panics.
-        struct Rest<'a, K, V>(&'a mut Owned<K, V>);
-        impl<K, V> Rest<'_, K, V> {
+        struct Rest<'a, K, V, L: Layout<K, V>>(&'a mut Owned<K, V, L>);
+        impl<K, V, L: Layout<K, V>> Rest<'_, K, V, L> {
             fn drain(&mut self) {
                 while let Some(pair) = self.0.next() {
                     drop(pair);
@@ -134,7 +135,7 @@ impl<K, V> Drop for Owned<K, V> {
                 }
             }
         }
-        impl<K, V> Drop for Rest<'_, K, V> {
+        impl<K, V, L: Layout<K, V>> Drop for Rest<'_, K, V, L> {
             fn drop(&mut self) {
                 self.drain();
             }
@@ -143,7 +144,7 @@ impl<K, V> Drop for Owned<K, V> {
     }
 }
 
-impl<K, V, R: Reclaim> Drop for Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Drop for Raw<K, V, R, L> {
     fn drop(&mut self) {
         drop(Owned::new(self));
     }

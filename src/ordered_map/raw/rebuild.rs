@@ -30,6 +30,7 @@ use equivalent::Comparable;
 
 use super::cursor::HEIGHT;
 use super::entry::Boxed;
+use super::form::Layout;
 use super::node::{Ref, Run, Separator, Slot, frozen, is_frozen, is_needy};
 use super::search::{self, Edge};
 use super::{Above, Place, Raw};
@@ -67,20 +68,20 @@ const fn merged(level: u32) -> usize {
 }
 
 /// What is going to replace a node, and what becomes of the rest once it has.
-struct Plan<K, V> {
+struct Plan<K, V, L: Layout<K, V>> {
     level: u32,
-    children: Vec<*mut super::Node<K, V>>,
+    children: Vec<*mut super::Node<K, V, L>>,
     separators: Vec<Separator<K, V>>,
     /// Nodes that will be replaced.
-    old: Vec<Ref<K, V>>,
+    old: Vec<Ref<K, V, L>>,
     /// Nodes that were made for it.
-    fresh: Vec<Ref<K, V>>,
+    fresh: Vec<Ref<K, V, L>>,
     /// Boxes that become separators, and those that cease to be one, or whose key was replaced by a move.
     acquired: Vec<Boxed<K, V>>,
     dropped: Vec<Boxed<K, V>>,
 }
 
-impl<K, V> Plan<K, V> {
+impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
     fn new(level: u32) -> Self {
         Self {
             level,
@@ -98,7 +99,7 @@ impl<K, V> Plan<K, V> {
     /// # Safety
     ///
     /// They are leaves that may be read.
-    unsafe fn leaves(&mut self, originals: &[Ref<K, V>], at_end: bool) {
+    unsafe fn leaves(&mut self, originals: &[Ref<K, V, L>], at_end: bool) {
         // Moves that are pending in them are decided here, and what they hide is left out. Their slots are frozen, so that no new
         // ones come.
         let group: Vec<_> = originals
@@ -150,7 +151,7 @@ impl<K, V> Plan<K, V> {
     /// # Safety
     ///
     /// They are inner nodes that may be read, all of one level.
-    unsafe fn inners(&mut self, group: &[Ref<K, V>], between: &[Separator<K, V>], at_end: bool) {
+    unsafe fn inners(&mut self, group: &[Ref<K, V, L>], between: &[Separator<K, V>], at_end: bool) {
         let (mut children, mut separators) = (Vec::new(), Vec::new());
         for (place, &node) in group.iter().enumerate() {
             if place > 0 {
@@ -184,7 +185,7 @@ impl<K, V> Plan<K, V> {
     /// # Safety
     ///
     /// The separators may be read.
-    unsafe fn finish(&mut self, at_root: bool, at_end: bool) -> *mut super::Node<K, V> {
+    unsafe fn finish(&mut self, at_root: bool, at_end: bool) -> *mut super::Node<K, V, L> {
         if at_root && self.children.len() == 1 {
             return super::node::bare(self.children[0]);
         }
@@ -225,7 +226,7 @@ fn pieces(level: u32, total: usize, may_merge: bool, at_end: bool) -> impl Itera
 }
 
 /// Freezes a slot and returns what is in it, with its bits.
-fn freeze<K, V>(slot: &Slot<K, V>) -> *mut super::Node<K, V> {
+fn freeze<K, V, L: Layout<K, V>>(slot: &Slot<K, V, L>) -> *mut super::Node<K, V, L> {
     // Acquire, here and below: for the child's contents.
     let mut node = slot.load(Ordering::Acquire);
     while !is_frozen(node) {
@@ -239,11 +240,11 @@ fn freeze<K, V>(slot: &Slot<K, V>) -> *mut super::Node<K, V> {
     node
 }
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// Rebuilds the inner node that hangs off `slot`, with what its frozen slots ask for. It may fail if `slot` changed;
     /// the caller starts again from the root in either case. `at_end`: nothing is to the right of the node.
     #[cold]
-    pub(super) fn rebuild(&self, slot: &Slot<K, V>, node: Ref<K, V>, at_end: bool, guard: &R::Guard) {
+    pub(super) fn rebuild(&self, slot: &Slot<K, V, L>, node: Ref<K, V, L>, at_end: bool, guard: &R::Guard) {
         // Relaxed: a hint; the exchange below decides. A frozen slot fails it, so that a node is never frozen before its
         // parent for a rebuilding of the parent.
         if slot.load(Ordering::Relaxed) != node.as_ptr() {
@@ -292,7 +293,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
 
     /// Gives a root that is a leaf, and too long, a parent.
     #[cold]
-    fn grow(&self, leaf: Ref<K, V>, guard: &R::Guard) {
+    fn grow(&self, leaf: Ref<K, V, L>, guard: &R::Guard) {
         let mut plan = Plan::new(1);
         // SAFETY: a leaf, protected by the guard.
         unsafe { plan.leaves(&[leaf], true) };
@@ -301,9 +302,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
 
     fn carry_out(
         &self,
-        slot: &Slot<K, V>,
-        old: *mut super::Node<K, V>,
-        mut plan: Plan<K, V>,
+        slot: &Slot<K, V, L>,
+        old: *mut super::Node<K, V, L>,
+        mut plan: Plan<K, V, L>,
         at_end: bool,
         guard: &R::Guard,
     ) {
@@ -346,8 +347,8 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     where
         K: Ord,
     {
-        let mut slot: &Slot<K, V> = &self.root;
-        let mut above: Above<'_, K, V> = None;
+        let mut slot: &Slot<K, V, L> = &self.root;
+        let mut above: Above<'_, K, V, L> = None;
         let (mut at_start, mut at_end) = (true, true);
         loop {
             // Acquire: for the node's contents.
@@ -407,6 +408,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
 }
 
 /// The level of a node's children.
-fn plan_level<K, V>(node: Ref<K, V>) -> u32 {
+fn plan_level<K, V, L: Layout<K, V>>(node: Ref<K, V, L>) -> u32 {
     node.level() - 1
 }

@@ -68,6 +68,7 @@ use core::ptr::{self, NonNull};
 use equivalent::Comparable;
 
 use super::entry::{Alias, Boxed, Item};
+use super::form::Layout;
 use super::node::{NONE, Node, Pending, Ref, Run};
 use super::rebuild::{LEAF_MAX, LEAF_MIN};
 use super::search::{self, Edge, Probe};
@@ -91,33 +92,33 @@ pub(super) enum Role {
 }
 
 /// A move over two leaves.
-pub(super) struct Move<K, V> {
+pub(super) struct Move<K, V, L: Layout<K, V>> {
     /// The mover, and each leaf in which it is pending.
     owners: AtomicUsize,
     state: AtomicU8,
     /// The entry at its new key.
-    alias: Alias<K, V>,
+    alias: Alias<K, V, L>,
     prefix: u64,
     /// The old key, for finding it: a copy, or a share of its box.
     old: MaybeUninit<K>,
     old_box: Option<Boxed<K, V>>,
     /// The second leaf: what it is to the move, what it was when it was read, and where the entry is or will be in it.
     second: Role,
-    leaf: *mut Node<K, V>,
+    leaf: *mut Node<K, V, L>,
     index: usize,
 }
 
-impl<K, V> Move<K, V> {
+impl<K, V, L: Layout<K, V>> Move<K, V, L> {
     /// What is being moved, the second leaf, and its place in it.
     ///
     /// # Safety
     ///
     /// The entry can be read, under the caller's guard.
-    unsafe fn new(key: K, old: &Item<K, V>, second: Role, leaf: Ref<K, V>, index: usize) -> NonNull<Self> {
+    unsafe fn new(key: K, old: &Item<K, V>, second: Role, leaf: Ref<K, V, L>, index: usize) -> NonNull<Self> {
         let prefix = Probe::new::<K>(&key).stored();
         // SAFETY: the caller's promise.
         let alias = unsafe { Alias::new(key, old) };
-        let (old, old_box) = if form::keys_inline::<K>() {
+        let (old, old_box) = if form::keys_inline::<K, V, L>() {
             // SAFETY: the caller's promise; such keys are plain, so that a copy is as good as the original.
             (MaybeUninit::new(unsafe { old.key.read() }), None)
         } else {
@@ -171,7 +172,7 @@ impl<K, V> Move<K, V> {
     /// # Safety
     ///
     /// The leaf may be read, in which the entry is or will be at this place. The caller can read the move.
-    unsafe fn pend(this: NonNull<Self>, leaf: Ref<K, V>, role: Role, index: usize) -> Ref<K, V> {
+    unsafe fn pend(this: NonNull<Self>, leaf: Ref<K, V, L>, role: Role, index: usize) -> Ref<K, V, L> {
         // SAFETY: the caller's promise.
         let movement = unsafe { this.as_ref() };
         // Relaxed: as in `Boxed::acquire`; here the caller is the mover, or came through a leaf.
@@ -216,7 +217,7 @@ impl<K, V> Move<K, V> {
     }
 }
 
-impl<K, V> Ref<K, V> {
+impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     /// Decides that the move that is pending in a leaf, if one is, has failed, unless it is decided already.
     pub(super) fn abandon(self) {
         if let Some(pending) = self.pending() {
@@ -250,7 +251,7 @@ impl<K, V> Ref<K, V> {
 }
 
 /// A place, its leaf, and where in it an entry is or will be.
-type Spot<'g, K, V> = (Place<'g, K, V>, Ref<K, V>, usize);
+type Spot<'g, K, V, L> = (Place<'g, K, V, L>, Ref<K, V, L>, usize);
 
 /// Why an entry was not moved, with the new key.
 pub(in crate::ordered_map) enum Refused<K, V> {
@@ -258,7 +259,7 @@ pub(in crate::ordered_map) enum Refused<K, V> {
     Occupied(Item<K, V>, K),
 }
 
-impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
+impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// Gives the entry of a key another key; returns it there.
     pub(in crate::ordered_map) fn reschedule<Q: ?Sized + Comparable<K>>(
         &self,
@@ -313,8 +314,8 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
     /// Moves the entry at `at` in front of the one at `before`.
     fn move_within(
         &self,
-        place: &Place<'_, K, V>,
-        leaf: Ref<K, V>,
+        place: &Place<'_, K, V, L>,
+        leaf: Ref<K, V, L>,
         at: usize,
         before: usize,
         key: K,
@@ -324,7 +325,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
         let old = unsafe { leaf.item(at) };
         let prefix = Probe::new::<K>(&key).stored();
         // SAFETY: the guard protects it.
-        let alias = unsafe { Alias::new(key, &old) };
+        let alias = unsafe { Alias::<K, V, L>::new(key, &old) };
         let run = |range| Run::new(Some(leaf), range);
         let (runs, behind, index) = if before <= at {
             ([run(0..before), run(before..at), run(at + 1..leaf.len())], 0, before)
@@ -350,7 +351,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
     #[cold]
     fn move_across(
         &self,
-        [(from, source, at), (to, target, index)]: [Spot<'_, K, V>; 2],
+        [(from, source, at), (to, target, index)]: [Spot<'_, K, V, L>; 2],
         key: &K,
         guard: &R::Guard,
     ) -> Option<Item<K, V>>
@@ -371,15 +372,19 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
         // SAFETY: the guard protects the entry.
         let movement = unsafe { Move::new(key.clone(), &old, second, second_leaf, second_at) };
         /// The mover's share, and its promise that the move does not stay undecided.
-        struct Mover<'a, K, V, R: Reclaim>(NonNull<Move<K, V>>, &'a Raw<K, V, R>, &'a R::Guard);
-        impl<K, V, R: Reclaim> Drop for Mover<'_, K, V, R> {
+        struct Mover<'a, K, V, R: Reclaim, L: Layout<K, V>>(
+            NonNull<Move<K, V, L>>,
+            &'a Raw<K, V, R, L>,
+            &'a R::Guard,
+        );
+        impl<K, V, R: Reclaim, L: Layout<K, V>> Drop for Mover<'_, K, V, R, L> {
             fn drop(&mut self) {
                 // SAFETY: our share.
                 unsafe { self.0.as_ref() }.decide(FAILED);
                 let share = Retired {
                     object: self.0.cast(),
-                    reclaim: Move::<K, V>::release,
-                    bytes: size_of::<Move<K, V>>(),
+                    reclaim: Move::<K, V, L>::release,
+                    bytes: size_of::<Move<K, V, L>>(),
                 };
                 // SAFETY: our share, once. Helpers may be looking at the move under their guards, and what we return may lie
                 // in it.
@@ -423,7 +428,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
 
     /// Sees to it that a move that is pending in its first leaf is decided. Returns where it is pending in the second one, if it was
     /// seen there.
-    fn help<'g>(&'g self, of: NonNull<Move<K, V>>, guard: &'g R::Guard) -> Option<Place<'g, K, V>> {
+    fn help<'g>(&'g self, of: NonNull<Move<K, V, L>>, guard: &'g R::Guard) -> Option<Place<'g, K, V, L>> {
         // SAFETY: the caller is the mover, or came through a leaf in which it is pending, under the guard.
         let movement = unsafe { of.as_ref() };
         loop {
@@ -463,7 +468,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
 
     /// Ends the move that is pending in a place's leaf. It is not there any more afterwards, unless it got into another slot.
     #[cold]
-    pub(super) fn settle(&self, place: &Place<'_, K, V>, leaf: Ref<K, V>, guard: &R::Guard) {
+    pub(super) fn settle(&self, place: &Place<'_, K, V, L>, leaf: Ref<K, V, L>, guard: &R::Guard) {
         if let Some(pending) = leaf.pending() {
             let _ = self.help(pending.movement, guard);
             self.clean(place, guard);
@@ -471,7 +476,7 @@ impl<K: Ord, V, R: Reclaim> Raw<K, V, R> {
     }
 
     /// Exchanges a leaf in which a decided move is pending for one without it. May fail, if somebody else does it or the slot is frozen.
-    fn clean(&self, place: &Place<'_, K, V>, guard: &R::Guard) {
+    fn clean(&self, place: &Place<'_, K, V, L>, guard: &R::Guard) {
         let Some(leaf) = place.leaf else { return };
         // SAFETY: the guard protects it, and the copy says the same.
         if unsafe { self.exchange(place, leaf.settled()) } {

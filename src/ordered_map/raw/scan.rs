@@ -8,15 +8,16 @@ use equivalent::Comparable;
 
 use super::cursor::Cursor;
 use super::entry::Item;
+use super::form::Layout;
 use super::node::{Ref, Run};
 use super::search::{self, Edge, Probe};
 use super::{Raw, Taken};
 use crate::reclaim::Reclaim;
 
 /// A walk over the entries between two edges, from both ends. Each leaf is read once, when the walk comes to it.
-pub(in crate::ordered_map) struct Scan<K, V> {
-    front: Option<Side<K, V>>,
-    back: Option<Side<K, V>>,
+pub(in crate::ordered_map) struct Scan<K, V, L: Layout<K, V>> {
+    front: Option<Side<K, V, L>>,
+    back: Option<Side<K, V, L>>,
     /// The last keys that each side yielded, once both have been used.
     front_key: *const K,
     back_key: *const K,
@@ -24,9 +25,9 @@ pub(in crate::ordered_map) struct Scan<K, V> {
 }
 
 /// One end of a scan: the way to a leaf, and which of the leaf's entries are left.
-struct Side<K, V> {
-    cursor: Cursor<K, V>,
-    leaf: Ref<K, V>,
+struct Side<K, V, L: Layout<K, V>> {
+    cursor: Cursor<K, V, L>,
+    leaf: Ref<K, V, L>,
     left: Range<usize>,
     /// The place in the leaf that is left out, as it was when the leaf was read.
     hidden: usize,
@@ -34,7 +35,7 @@ struct Side<K, V> {
     last: bool,
 }
 
-impl<K: Ord, V> Scan<K, V> {
+impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
     pub(in crate::ordered_map) const fn new() -> Self {
         Self {
             front: None,
@@ -51,7 +52,7 @@ impl<K: Ord, V> Scan<K, V> {
     #[inline]
     pub(in crate::ordered_map) unsafe fn next<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
         &mut self,
-        raw: &Raw<K, V, R>,
+        raw: &Raw<K, V, R, L>,
         edges: impl Fn() -> [Edge<'q, Q>; 2],
     ) -> Option<Item<K, V>> {
         loop {
@@ -105,7 +106,7 @@ impl<K: Ord, V> Scan<K, V> {
     #[inline]
     pub(in crate::ordered_map) unsafe fn next_back<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
         &mut self,
-        raw: &Raw<K, V, R>,
+        raw: &Raw<K, V, R, L>,
         edges: impl Fn() -> [Edge<'q, Q>; 2],
     ) -> Option<Item<K, V>> {
         loop {
@@ -155,20 +156,20 @@ impl<K: Ord, V> Scan<K, V> {
 }
 
 /// Entries of leaves that were all in the map at one moment.
-pub(in crate::ordered_map) struct Leaves<K, V> {
-    leaves: alloc::vec::IntoIter<Part<K, V>>,
-    front: Taken<K, V>,
-    back: Taken<K, V>,
+pub(in crate::ordered_map) struct Leaves<K, V, L: Layout<K, V>> {
+    leaves: alloc::vec::IntoIter<Part<K, V, L>>,
+    front: Taken<K, V, L>,
+    back: Taken<K, V, L>,
     len: usize,
 }
 
-type Part<K, V> = (Ref<K, V>, Range<usize>);
+type Part<K, V, L> = (Ref<K, V, L>, Range<usize>);
 
-fn part<K, V>((leaf, range): Part<K, V>) -> Taken<K, V> {
+fn part<K, V, L: Layout<K, V>>((leaf, range): Part<K, V, L>) -> Taken<K, V, L> {
     Taken { leaf: Some(leaf), range }
 }
 
-impl<K, V> Leaves<K, V> {
+impl<K, V, L: Layout<K, V>> Leaves<K, V, L> {
     pub(in crate::ordered_map) fn len(&self) -> usize {
         self.len
     }
@@ -202,7 +203,7 @@ impl<K, V> Leaves<K, V> {
     }
 }
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// The entries between two edges as they were at one moment: leaves that are the same in two collections were all there
     /// between them, for none ever comes back, and so was what moves had made of them, for a move is decided once. A repetition
     /// is due to a change that another thread made.
@@ -211,7 +212,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         start: Edge<'_, Q>,
         end: Edge<'_, Q>,
         _guard: &R::Guard,
-    ) -> Leaves<K, V> {
+    ) -> Leaves<K, V, L> {
         let collect = || {
             let mut leaves = Vec::new();
             // SAFETY: the guard protects all that is reached.
@@ -232,7 +233,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
             }
             leaves
         };
-        let mut leaves: Vec<Part<K, V>> = collect();
+        let mut leaves: Vec<Part<K, V, L>> = collect();
         while leaves.len() > 1 {
             let again = collect();
             let same = leaves == again;
@@ -282,10 +283,10 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     fn nearest<Q: ?Sized + Comparable<K>>(
         &self,
         edge: Edge<'_, Q>,
-        step: impl Fn(&mut Cursor<K, V>) -> Option<Ref<K, V>>,
-        choose: impl Fn(Ref<K, V>, usize) -> Option<Item<K, V>>,
+        step: impl Fn(&mut Cursor<K, V, L>) -> Option<Ref<K, V, L>>,
+        choose: impl Fn(Ref<K, V, L>, usize) -> Option<Item<K, V>>,
     ) -> Option<Item<K, V>> {
-        let mut passed: Vec<Ref<K, V>> = Vec::new();
+        let mut passed: Vec<Ref<K, V, L>> = Vec::new();
         loop {
             // SAFETY: the callers' guard protects all that is reached.
             let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, edge) };
@@ -370,7 +371,13 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     /// # Safety
     ///
     /// `kept` are all the others, in order.
-    unsafe fn prune(&self, leaf: Ref<K, V>, kept: &[Run<K, V>], doomed: &[usize], guard: &R::Guard) -> bool
+    unsafe fn prune(
+        &self,
+        leaf: Ref<K, V, L>,
+        kept: &[Run<K, V, L>],
+        doomed: &[usize],
+        guard: &R::Guard,
+    ) -> bool
     where
         K: Ord,
     {

@@ -6,6 +6,7 @@ use core::ops::Bound;
 use equivalent::Comparable;
 
 use super::form;
+use super::form::Layout;
 use super::node::Ref;
 
 /// What is looked up, with its prefix if that helps among such keys.
@@ -86,8 +87,8 @@ fn first(len: usize, mut before: impl FnMut(usize) -> bool) -> usize {
 ///
 /// The node has so many keys.
 #[inline(always)]
-unsafe fn position<K, V, Q: ?Sized + Comparable<K>>(
-    node: Ref<K, V>,
+unsafe fn position<K, V, L: Layout<K, V>, Q: ?Sized + Comparable<K>>(
+    node: Ref<K, V, L>,
     count: usize,
     probe: Probe<'_, Q>,
     or_equal: bool,
@@ -98,7 +99,7 @@ unsafe fn position<K, V, Q: ?Sized + Comparable<K>>(
         ordering == Ordering::Greater || or_equal && ordering == Ordering::Equal
     };
     match probe.prefix {
-        Some(prefix) if form::keys_prefixed::<K>() => {
+        Some(prefix) if form::keys_prefixed::<K, V, L>() => {
             // SAFETY: below `count`.
             let low = first(count, |index| unsafe { node.prefix(index) } < prefix);
             // Keys of the same prefix are few, as a rule: their end is sought from their begin on.
@@ -119,7 +120,10 @@ unsafe fn position<K, V, Q: ?Sized + Comparable<K>>(
 ///
 /// An inner node.
 #[inline(always)]
-pub(super) unsafe fn child<K, V, Q: ?Sized + Comparable<K>>(node: Ref<K, V>, probe: Probe<'_, Q>) -> usize {
+pub(super) unsafe fn child<K, V, L: Layout<K, V>, Q: ?Sized + Comparable<K>>(
+    node: Ref<K, V, L>,
+    probe: Probe<'_, Q>,
+) -> usize {
     // SAFETY: it has one separator less than children.
     unsafe { position(node, node.len() - 1, probe, true) }
 }
@@ -130,7 +134,10 @@ pub(super) unsafe fn child<K, V, Q: ?Sized + Comparable<K>>(node: Ref<K, V>, pro
 ///
 /// An inner node.
 #[inline(always)]
-pub(super) unsafe fn child_at<K, V, Q: ?Sized + Comparable<K>>(node: Ref<K, V>, edge: Edge<'_, Q>) -> usize {
+pub(super) unsafe fn child_at<K, V, L: Layout<K, V>, Q: ?Sized + Comparable<K>>(
+    node: Ref<K, V, L>,
+    edge: Edge<'_, Q>,
+) -> usize {
     match edge {
         Edge::First => 0,
         // SAFETY: the caller's promise.
@@ -145,8 +152,8 @@ pub(super) unsafe fn child_at<K, V, Q: ?Sized + Comparable<K>>(node: Ref<K, V>, 
 ///
 /// A leaf, or nothing.
 #[inline(always)]
-pub(super) unsafe fn find<K, V, Q: ?Sized + Comparable<K>>(
-    leaf: Option<Ref<K, V>>,
+pub(super) unsafe fn find<K, V, L: Layout<K, V>, Q: ?Sized + Comparable<K>>(
+    leaf: Option<Ref<K, V, L>>,
     probe: Probe<'_, Q>,
 ) -> Result<usize, usize> {
     let Some(leaf) = leaf else { return Err(0) };
@@ -165,7 +172,10 @@ pub(super) unsafe fn find<K, V, Q: ?Sized + Comparable<K>>(
 /// # Safety
 ///
 /// A leaf.
-pub(super) unsafe fn before<K, V, Q: ?Sized + Comparable<K>>(leaf: Ref<K, V>, edge: Edge<'_, Q>) -> usize {
+pub(super) unsafe fn before<K, V, L: Layout<K, V>, Q: ?Sized + Comparable<K>>(
+    leaf: Ref<K, V, L>,
+    edge: Edge<'_, Q>,
+) -> usize {
     // SAFETY: a leaf has as many keys as entries.
     unsafe {
         match edge {

@@ -3,6 +3,7 @@
 use equivalent::Comparable;
 
 use super::entry::{Fresh, Item};
+use super::form::Layout;
 use super::search::{self, Edge, Probe};
 use super::{Raw, Taken};
 use crate::compute::Operation;
@@ -20,7 +21,7 @@ pub(in crate::ordered_map) enum Computed<K, V, T> {
 /// The entry that is there, and the key and the value that were not inserted.
 type Refused<K, V> = (Item<K, V>, K, V);
 
-impl<K, V, R: Reclaim> Raw<K, V, R> {
+impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// Inserts an entry if there is none of this key; else gives key and value back beside the one that there is.
     pub(in crate::ordered_map) fn try_insert(
         &self,
@@ -104,7 +105,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     where
         K: Ord + Clone,
     {
-        let mut fresh: Option<Fresh<K, V>> = None;
+        let mut fresh: Option<Fresh<K, V, L>> = None;
         // Of the value that `fresh` was made from.
         let mut from = core::ptr::null();
         loop {
@@ -168,7 +169,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         max: usize,
         mut predicate: impl FnMut(&K, &V) -> bool,
         guard: &R::Guard,
-    ) -> Taken<K, V>
+    ) -> Taken<K, V, L>
     where
         K: Ord,
     {
@@ -201,9 +202,9 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     fn pop(
         &self,
         edge: Edge<'_, K>,
-        mut choose: impl FnMut(&super::Place<'_, K, V>) -> core::ops::Range<usize>,
+        mut choose: impl FnMut(&super::Place<'_, K, V, L>) -> core::ops::Range<usize>,
         guard: &R::Guard,
-    ) -> Taken<K, V>
+    ) -> Taken<K, V, L>
     where
         K: Ord,
     {
