@@ -37,6 +37,8 @@ pub(super) mod boxed;
 mod bucket;
 mod header;
 pub(super) mod inline;
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+mod lines;
 mod migration;
 mod table;
 mod tagged;

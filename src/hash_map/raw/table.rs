@@ -7,6 +7,8 @@ use core::ptr::{self, NonNull};
 
 use super::bucket::{Bucket, Slot};
 use super::header::Header;
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+use super::lines::Lines;
 use crate::reclaim::Retired;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
@@ -16,6 +18,9 @@ pub(super) const CHUNK: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 
 const MOST_BITS: u32 = if usize::BITS == 64 { 40 } else { 24 };
 
 /// Freed without a look at them: see [`Table::free_extras`].
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
+type Buckets<T> = Lines<ManuallyDrop<Bucket<T>>>;
+#[cfg(any(latchfree_loom, latchfree_stall))]
 type Buckets<T> = Box<[ManuallyDrop<Bucket<T>>]>;
 
 pub(in crate::hash_map) struct Table<T: Slot> {
@@ -135,19 +140,10 @@ pub(super) fn bits_for<T: Slot>(entries: usize) -> u32 {
 
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 fn buckets<T: Slot>(len: usize, header: Header<T::Layout>) -> Option<Buckets<T>> {
-    use core::alloc::Layout;
-
-    let layout = Layout::array::<Bucket<T>>(len).ok()?;
-    // SAFETY: a bucket is a cache line, and there is at least one.
-    let buckets = unsafe { alloc::alloc::alloc_zeroed(layout) }.cast::<ManuallyDrop<Bucket<T>>>();
-    if buckets.is_null() {
-        return None;
-    }
-    // SAFETY: zeroes are a bucket: its header, slots and link are atomics whose zero is UNINIT and null. Large zeroed blocks
-    // come from the system untouched, so that growth writes no more than it moves.
-    let buckets = unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(buckets, len)) };
+    // SAFETY: zeroes are a bucket: its header, slots and link are atomics whose zero is UNINIT and null.
+    let buckets: Buckets<T> = unsafe { Lines::zeroed(len) }?;
     if header != Header::UNINIT {
-        for bucket in &buckets {
+        for bucket in &*buckets {
             // Relaxed: not shared yet.
             bucket.header.store(header.0, Ordering::Relaxed);
         }
