@@ -77,7 +77,10 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     {
         // Hashed before it pins: the user's code is not under the guard.
         let hash = self.hash(key);
-        Some(self.raw.get(hash, |other| key.equivalent(other), &R::pin())?.1)
+        let guard = R::pin();
+        let found = self.raw.get(hash, |other| key.equivalent(other), &guard);
+        drop(guard);
+        found.map(|(_, value)| value)
     }
 
     /// The key as it is in the map, and its value.

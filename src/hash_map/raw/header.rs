@@ -148,6 +148,14 @@ impl<L: Layout> Header<L> {
         differ.wrapping_sub(Self::ONES) & !differ & Self::HIGHS
     }
 
+    /// The lanes that are valid, as a set of bits of which each has one.
+    #[inline(always)]
+    pub(super) fn valid_lanes(self) -> u64 {
+        // A tag has one of the bits above the lowest two.
+        let lanes = self.0 & Self::LANE_MASK & !(Self::ONES * (LEAST_TAG - 1));
+        ((lanes & !Self::HIGHS) + (Self::HIGHS - Self::ONES * LEAST_TAG) | lanes) & Self::HIGHS
+    }
+
     /// The lane of a bit that [`matches`](Self::matches) set.
     #[inline(always)]
     pub(super) fn lane(bits: u64) -> usize {

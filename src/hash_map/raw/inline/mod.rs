@@ -108,10 +108,15 @@ impl<K: NoUninit, V: NoUninit, S, R: Reclaim> Raw<Inline<K, V, S>, R> {
         let table = self.root(guard)?;
         let bucket = table.bucket(hash);
         let header = bucket.header();
+        let is = |words: Words| {
+            // SAFETY: words of an entry, validated; `apply` made them of a key and a value.
+            let (key, value) = unsafe { (from_word::<K>(words.key), from_word::<V>(words.value)) };
+            (eq(&key), key, value)
+        };
         if header.is_live()
-            && let Ok(found) = bucket.find(header, hash, &mut entry_if(&eq))
+            && let Ok(found) = bucket.look(header, hash, is)
         {
-            return Some(found?.1);
+            return found;
         }
         self.get_moving(table, hash, &eq)
     }

@@ -64,6 +64,9 @@ const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else
 /// Something was committed or removed between two looks at the header.
 pub(super) struct Changed;
 
+/// A look at one place of a bucket does not tell.
+pub(super) struct Unsure;
+
 impl Pair {
     /// The words; they mean something only if the header says so afterwards.
     #[inline(always)]
@@ -100,6 +103,36 @@ impl Bucket<Pair> {
             }
         }
         if header.has_extras() { self.find_extra(header, is) } else { Ok(None) }
+    }
+
+    /// The entry with a key, without a branch between a hit and a miss: which it is is known when the bucket's line has come, and
+    /// a processor that guessed wrong would not have asked for the lines of the next look-ups meanwhile. Where no lane has the
+    /// tag, another one's entry is compared in vain; `is` sees entries of the map in either case.
+    #[inline(always)]
+    pub(super) fn look<K, V>(
+        &self,
+        header: Header,
+        hash: u64,
+        is: impl Fn(Words) -> (bool, K, V),
+    ) -> Result<Option<(K, V)>, Unsure> {
+        let matches = header.matches(Header::tag(hash));
+        let valid = header.valid_lanes();
+        if valid == 0 {
+            return if header.has_extras() { Err(Unsure) } else { Ok(None) };
+        }
+        let place = Header::lane(if matches == 0 { valid } else { matches });
+        // SAFETY: a lane's number.
+        let words = unsafe { self.slots.as_ref().get_unchecked(place) }.load();
+        // Relaxed: as in `check`, which lets more pass.
+        if !recheck(self.header.load(Ordering::Relaxed) == header.0) {
+            return Err(Unsure);
+        }
+        let (equal, key, value) = is(words);
+        let hit = equal & (matches != 0);
+        if !hit & ((matches & matches.wrapping_sub(1) != 0) | header.has_extras()) {
+            return Err(Unsure);
+        }
+        Ok(hit.then_some((key, value)))
     }
 
     #[cold]
