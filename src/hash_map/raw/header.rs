@@ -298,6 +298,23 @@ mod tests {
     }
 
     #[test]
+    fn valid_lanes() {
+        for tag in LEAST_TAG..0x80 {
+            for valid in 0..8 {
+                for other in [FREE, TRYING, DEAD] {
+                    let value = |place| if valid >> place & 1 == 1 { tag } else { other };
+                    let header =
+                        (0..3).fold(Header::<Three>::EMPTY, |header, place| header.with(place, value(place)));
+                    let lanes =
+                        (0..3).filter(|place| header.valid_lanes() >> (place * LANE_BITS + 6) & 1 == 1);
+                    assert_eq!(lanes.fold(0, |set, place| set | 1 << place), valid);
+                    assert_eq!(header.valid_lanes().count_ones(), (valid as u64).count_ones());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn tags() {
         tags_are_found_and_nothing_but_valid_lanes::<Six>();
         tags_are_found_and_nothing_but_valid_lanes::<Three>();
