@@ -153,7 +153,7 @@ impl<L: Layout> Header<L> {
     pub(super) fn valid_lanes(self) -> u64 {
         // A tag has one of the bits above the lowest two.
         let lanes = self.0 & Self::LANE_MASK & !(Self::ONES * (LEAST_TAG - 1));
-        ((lanes & !Self::HIGHS) + (Self::HIGHS - Self::ONES * LEAST_TAG) | lanes) & Self::HIGHS
+        (((lanes & !Self::HIGHS) + (Self::HIGHS - Self::ONES * LEAST_TAG)) | lanes) & Self::HIGHS
     }
 
     /// The lane of a bit that [`matches`](Self::matches) set.
