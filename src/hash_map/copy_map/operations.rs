@@ -48,7 +48,9 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     #[inline]
     fn apply(&self, key: K, decide: impl FnMut(Option<(K, V)>) -> Change<V>) -> Done<K, V> {
         let hash = self.hash(&key);
-        self.raw.apply(hash, Some(key), |other| key == *other, decide, &R::pin())
+        let done = self.raw.apply(hash, Some(key), |other| key == *other, decide, &R::pin());
+        self.raw.rest();
+        done
     }
 
     /// Changes the entry of a borrowed key if it is there.
@@ -58,7 +60,10 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let decide = |found: Option<(K, V)>| found.map_or(Change::Leave, |(key, value)| decide(key, value));
-        self.raw.apply(self.hash(key), None, |other| key.equivalent(other), decide, &R::pin())
+        let hash = self.hash(key);
+        let done = self.raw.apply(hash, None, |other| key.equivalent(other), decide, &R::pin());
+        self.raw.rest();
+        done
     }
 
     /// The value of a key.
