@@ -393,6 +393,17 @@ pub mod model {
         // loom runs all threads of a model on the thread that called it, so these are one switch a model.
         static READER_RMWS: Cell<bool> = const { Cell::new(false) };
         static ASYMMETRIC: Cell<bool> = const { Cell::new(false) };
+        static LOGS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Lets leaves of ordered maps use their logs in this execution: else every insertion makes a new leaf, so that models of splits
+    /// are small.
+    pub fn use_logs() {
+        LOGS.with(|switch| switch.set(true));
+    }
+
+    pub(crate) fn uses_logs() -> bool {
+        LOGS.with(Cell::get)
     }
 
     pub(super) fn reader_loads_are_rmws() -> bool {
@@ -444,6 +455,7 @@ pub mod model {
                 counter.fetch_add(1, Ordering::Relaxed);
                 // Here and not at the first barrier, whose thread's past would happen before every later one.
                 let _ = WORDS.words.len();
+                LOGS.with(|switch| switch.set(false));
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));

@@ -311,8 +311,8 @@ fn backlog_collected<R: For<u64, String>>() {
     for n in 0..500 {
         map.remove(&n, &guard);
     }
-    // A removed entry and a copied leaf each.
-    assert!(map.backlog().objects >= 1000 && map.backlog().bytes >= 500 * 100);
+    // A removed entry each, and the leaves that were merged away.
+    assert!(map.backlog().objects >= 510 && map.backlog().bytes >= 500 * 32);
     drop(guard);
     assert!(drained(|| map.collect(), || map.backlog().objects));
 }
@@ -333,8 +333,9 @@ fn leaked_guard_backlog<R: For<u64, u64>>() {
             map.insert(n % 100, n, &R::pin());
         }
         let backlog = map.backlog();
-        assert!(backlog.objects >= 1900, "{backlog:?}");
-        assert!(backlog.bytes >= 1900 * 16, "{backlog:?}");
+        // A leaf is copied when its log is full.
+        assert!(backlog.objects >= 300, "{backlog:?}");
+        assert!(backlog.bytes >= 300 * 200, "{backlog:?}");
         stop.wait();
     });
     assert!(drained(|| map.collect(), || map.backlog().objects));

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use latchfree_loom::OrderedMap;
-use latchfree_loom::model::Barriers;
+use latchfree_loom::model::{Barriers, use_logs};
 use latchfree_loom::ordered_map::InlineKeys;
 use latchfree_loom::reclaim::Reclaim;
 
@@ -58,6 +58,12 @@ type Dues = OrderedMap<Due, Item, Eager, InlineKeys>;
 
 fn dues(at: &[u32]) -> Arc<Dues> {
     Arc::new(at.iter().map(|&at| (Due::new(at), Item::new(at as usize))).collect())
+}
+
+/// Leaves of two entries each, whose logs have room for two more.
+fn logged(keys: &[u8]) -> Arc<Items> {
+    use_logs();
+    map(keys)
 }
 
 /// A test a model: the map uses no barriers of the asymmetric kind itself, so one kind suffices.
@@ -314,7 +320,8 @@ map_models! {
 
     /// Two levels of inner nodes: one below the root gets too long and is split, while another thread inserts below it.
     inner_split(Some(2), 1300) {
-        let map = map(&[10, 20, 30, 40, 50, 60, 70, 80, 15]);
+        let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
+        insert(&map, 15);
         let a = go(&map, |map| insert(map, 35));
         let b = go(&map, |map| {
             insert(map, 5);
@@ -384,6 +391,142 @@ map_models! {
         b.join().unwrap();
         let guard = Eager::pin();
         assert!(map.keys(&guard).map(|due| due.0).eq([10, 11, 12, 20, 30]));
+    }
+}
+
+map_models! {
+    /// Two entries come to a leaf's log, with a reader who sees them whole, and in order.
+    log_inserts(Some(2), 300) {
+        let map = logged(&[10, 20]);
+        let (a, b) = (go(&map, |map| insert(map, 11)), go(&map, |map| insert(map, 12)));
+        let c = go(&map, |map| {
+            let keys = scan(map);
+            assert!(keys.contains(&10) && keys.contains(&20));
+            assert!(get(map, 11) || !keys.contains(&11));
+        });
+        for thread in [a, b, c] {
+            thread.join().unwrap();
+        }
+        assert_eq!(scan(&map), [10, 11, 12, 20]);
+        assert_eq!(map.len(), 4);
+    }
+
+    /// Of one key, that is in the sorted part: each replaces one, and is dropped once.
+    log_inserts_of_one_key(Some(3), 300) {
+        let map = logged(&[10, 20]);
+        let threads = [0, 1].map(|_| go(&map, |map| {
+            let guard = Eager::pin();
+            assert!(map.insert(10, Item::new(10), &guard).is_some_and(|old| old.0 == 10));
+        }));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(scan(&map), [10, 20]);
+        assert_eq!(map.len(), 2);
+    }
+
+    /// One inserts what is not there, the other removes it, and inserts it again.
+    log_insert_and_remove(Some(3), 300) {
+        let map = logged(&[10, 20]);
+        let a = go(&map, |map| map.try_insert(15, Item::new(15), &Eager::pin()).is_ok());
+        let b = go(&map, |map| {
+            let removed = remove(map, 15);
+            insert(map, 15);
+            removed
+        });
+        let (inserted, removed) = (a.join().unwrap(), b.join().unwrap());
+        assert!(inserted || !removed);
+        assert_eq!(scan(&map), [10, 15, 20]);
+    }
+
+    /// The log becomes full, and the leaf is closed and split, while others change it in place.
+    log_is_full(Some(2), 500) {
+        let map = logged(&[10, 20]);
+        insert(&map, 11);
+        let a = go(&map, |map| {
+            insert(map, 12);
+            assert!(get(map, 12));
+        });
+        let b = go(&map, |map| insert(map, 13));
+        let c = go(&map, |map| assert!(remove(map, 20)));
+        for thread in [a, b, c] {
+            thread.join().unwrap();
+        }
+        assert_eq!(scan(&map), [10, 11, 12, 13]);
+        assert_eq!(map.len(), 4);
+    }
+
+    /// A leaf is emptied, closed and merged away, while something comes to its log.
+    log_insert_and_merge(Some(2), 500) {
+        let map = logged(&[10, 20, 30]);
+        let a = go(&map, |map| {
+            assert!(remove(map, 10));
+            assert!(remove(map, 20));
+        });
+        let b = go(&map, |map| {
+            insert(map, 15);
+            assert!(get(map, 15));
+        });
+        for thread in [a, b] {
+            thread.join().unwrap();
+        }
+        assert_eq!(scan(&map), [15, 30]);
+    }
+
+    /// What is due goes in one step, with what is in the log, and a snapshot is of one moment.
+    log_pops_and_snapshot(Some(2), 300) {
+        let map = logged(&[10, 20]);
+        insert(&map, 15);
+        let a = go(&map, |map| pops(map, 18, 9));
+        let b = go(&map, |map| insert(map, 12));
+        let c = go(&map, snapshot);
+        let (popped, ()) = (a.join().unwrap(), b.join().unwrap());
+        let seen = c.join().unwrap();
+        assert!(popped == [10, 15] || popped == [10, 12, 15], "{popped:?}");
+        assert_eq!(seen.contains(&10), seen.contains(&15), "{seen:?}");
+        assert_eq!(popped.len() + scan(&map).len(), 4);
+    }
+
+    /// Store buffering again, with changes that make no new leaf.
+    log_two_keys(Some(3), 50) {
+        use_logs();
+        let map = Arc::new([10, 20, 30].into_iter().map(|key| (key, 0)).collect::<OrderedMap<u8, u8, Eager>>());
+        let threads = [(10, 30), (30, 10)].map(|(mine, other)| go(&map, move |map| {
+            let guard = Eager::pin();
+            assert_eq!(map.insert(mine, 1, &guard), Some(&0));
+            *map.get(&other, &guard).unwrap()
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [0, 0]);
+    }
+
+    /// A move to another leaf against a change in the log of the one that it leaves: that is closed for it.
+    log_and_reschedule(Some(2), 500) {
+        let map = logged(&[10, 20, 30]);
+        let a = go(&map, |map| {
+            let guard = Eager::pin();
+            map.reschedule(&10, 35, &guard).map(|item| assert_eq!(item.0, 10)).is_ok()
+        });
+        let b = go(&map, |map| insert(map, 15));
+        let c = go(&map, |map| map.get(&10, &Eager::pin()).is_some());
+        assert!(a.join().unwrap());
+        b.join().unwrap();
+        c.join().unwrap();
+        let keys: Vec<_> = map.keys(&Eager::pin()).copied().collect();
+        assert_eq!(keys, [15, 20, 30, 35]);
+    }
+
+    /// A move within a leaf against a reader of both keys, and a removal of another one.
+    log_and_reschedule_within(Some(2), 200) {
+        let map = logged(&[10, 20]);
+        let a = go(&map, |map| map.reschedule(&10, 15, &Eager::pin()).map(|item| item.0).ok());
+        let b = go(&map, |map| remove(map, 20));
+        let c = go(&map, |map| snapshot(map).len());
+        assert_eq!(a.join().unwrap(), Some(10));
+        assert!(b.join().unwrap());
+        assert!(matches!(c.join().unwrap(), 1 | 2));
+        let keys: Vec<_> = map.keys(&Eager::pin()).copied().collect();
+        assert_eq!(keys, [15]);
     }
 }
 

@@ -306,7 +306,7 @@ map_models! {
     }
 
     /// Boxed keys: the old one lives as long as separators and the value need it, a reader compares with them all.
-    boxed_keys(Some(2), 1000) {
+    boxed_keys(Some(2), 500) {
         let map = Arc::new(OrderedMap::<Key, Item, Eager>::default());
         for key in [10, 20, 30] {
             map.insert(Key(Item::new(key)), Item::new(key), &Eager::pin());

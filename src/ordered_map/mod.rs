@@ -40,8 +40,8 @@ use crate::sync::const_fn;
 /// | operation | progress | cost |
 /// |---|---|---|
 /// | [`get`](Self::get) and its like, [`first_key_value`](Self::first_key_value), [`last_key_value`](Self::last_key_value), [`lower_bound`](Self::lower_bound), [`upper_bound`](Self::upper_bound) | as many loads as the tree has levels; repeated only where an answer spans leaves and another thread changed them | O(log n) |
-/// | [`insert`](Self::insert), [`try_insert`](Self::try_insert), [`update`](Self::update), [`compute`](Self::compute), [`remove`](Self::remove), [`pop_first`](Self::pop_first) and their like | lock-free; allocate a leaf | O(log n), and a copy of a leaf |
-/// | [`reschedule`](Self::reschedule) | lock-free | that of a change in one leaf, or about four over two |
+/// | [`insert`](Self::insert), [`try_insert`](Self::try_insert), [`update`](Self::update), [`compute`](Self::compute), [`remove`](Self::remove), [`pop_first`](Self::pop_first) and their like | lock-free; about one insertion in six allocates a leaf | O(log n), and a copy of a leaf then |
+/// | [`reschedule`](Self::reschedule) | lock-free | that of a change in one leaf, or about four copies over two |
 /// | [`pop_first_while`](Self::pop_first_while) | lock-free | one compare-exchange for up to a leaf of entries |
 /// | [`range`](Self::range), [`iter`](Self::iter) | each step in a bounded number of steps | O(1) amortised |
 /// | [`range_snapshot`](Self::range_snapshot) | lock-free: it repeats when another thread changed the range | O(n) |
@@ -60,7 +60,7 @@ use crate::sync::const_fn;
 /// together. What a thread did before it inserted an entry happens before what another does after it found the entry.
 ///
 /// **Scans.** [`range`](Self::range) and [`iter`](Self::iter) yield keys in strictly ascending order (descending from the back). They see
-/// each leaf, of up to 32 adjacent entries, as it was at one moment between the call of `range` and the step that
+/// each leaf, of up to 37 adjacent entries, as it was at one moment between the call of `range` and the step that
 /// came to it, and different leaves at different moments: an entry that is in the map from the call until the scan has passed
 /// it is yielded; one that was not there at any time meanwhile is not; of two changes made one after the other during the scan, it
 /// may show the later one without the earlier.
@@ -77,11 +77,11 @@ use crate::sync::const_fn;
 /// unspecified (entries may not be found; an operation whose comparison panics may have taken effect), but
 /// nothing is unsound, everything is dropped once, and iterators end.
 ///
-/// When not to use it: where nobody needs the order, a hash map is faster. In a map of some thousand entries that changes
-/// often, copying leaves costs several times what a `Mutex<BTreeMap>` does, as long as nobody is stopped while holding it. For one
+/// When not to use it: where nobody needs the order, a hash map is faster. Where one thread changes a map of some thousand entries again
+/// and again, a `Mutex<BTreeMap>` is as fast, as long as nobody is stopped while holding it. For one
 /// that rarely changes and is small, an `Arc<BTreeMap>` that is swapped as a whole may be better.
 ///
-/// The tree is copied on write: after [Braginsky and Petrank, *A lock-free B+tree*](https://doi.org/10.1145/2312005.2312016).
+/// Leaves are copied when their logs are full, and nodes on the way when leaves are split: after [Braginsky and Petrank, *A lock-free B+tree*](https://doi.org/10.1145/2312005.2312016).
 ///
 /// # Examples
 ///

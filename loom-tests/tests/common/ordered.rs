@@ -10,10 +10,13 @@ use super::eager::Eager;
 
 pub type Items = OrderedMap<u8, Item, Eager>;
 
-/// Of keys, each with a value of the same number.
+/// Of keys in order, each with a value of the same number, in leaves of two.
 pub fn map(keys: &[u8]) -> Arc<Items> {
-    let map = Items::default();
-    keys.iter().for_each(|&key| insert(&map, key));
+    let last = (keys.len() % 2 == 1).then_some(u8::MAX);
+    let map: Items = keys.iter().copied().chain(last).map(|key| (key, Item::new(key.into()))).collect();
+    if let Some(last) = last {
+        map.remove(&last, &Eager::pin());
+    }
     Arc::new(map)
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::entry::Fresh;
 use super::form::Layout;
-use super::node::{Node, Ref, Separator};
+use super::node::{Draft, Node, Ref, Separator};
 use super::rebuild::{INNER_MAX, LEAF_MAX};
 use super::{Raw, form};
 use crate::reclaim::Reclaim;
@@ -40,7 +40,11 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 })
                 .collect();
             // SAFETY: the items are read while `fresh` holds them; it gives them away below, and nothing panics between.
-            let leaf = unsafe { Ref::leaf_of(&items) };
+            let leaf = unsafe {
+                let mut draft = Draft::new(items.len(), None);
+                items.iter().for_each(|(item, prefix)| draft.add(item, *prefix));
+                draft.done()
+            };
             fresh.into_iter().for_each(Fresh::give);
             let separator = (index > 0).then(|| {
                 // SAFETY: not empty: there are no more leaves than entries.

@@ -1,14 +1,15 @@
-//! The algorithm of [`OrderedMap`](super::OrderedMap): a B+tree whose leaves are copied on write.
+//! The algorithm of [`OrderedMap`](super::OrderedMap): a B+tree whose leaves have a short log and are copied when it is full.
 //!
 //! ```text
-//!   root --> [ 30 | 70 ]            inner: keys never change, slots do
+//!   root --> [ 30 | 70 ]                        inner: keys never change, slots do
 //!             |    |    |
-//!        [1 5 9] [30 44] [70 71]    leaves: never change
+//!    [1 5 9| 7 .] [30 44| . .] [70 71| . .]     leaves: sorted entries, a log, and a word that says which of them count
 //! ```
-//! Every node hangs off exactly one atomic slot. A leaf is immutable: a change makes a copy with the difference and
-//! exchanges the slot's pointer, so one compare-exchange inserts, replaces or removes an entry, or removes many adjacent
-//! ones, and whoever has read a leaf has an atomic snapshot of its range. Splits and merges replace an inner node that was
-//! frozen before ([`rebuild`]).
+//! Every node hangs off exactly one atomic slot. Entries of a leaf never change; one word says which places hold entries
+//! ([`state`]). One compare-exchange of this word inserts an entry into the log, or replaces one by it, or removes any number
+//! of adjacent ones. When the log is full, the leaf is closed, by the same word, and a change makes a copy with the difference and
+//! exchanges the slot's pointer. So whoever has read a leaf's word has an atomic snapshot of its range. Splits and merges replace an
+//! inner node that was frozen before ([`rebuild`]).
 //!
 //! Copying on write and swapping pointers at one place is the idea of lock-free B+trees since [Braginsky and Petrank's
 //! (2012)](https://doi.org/10.1145/2312005.2312016), whose nodes freeze as well before they are replaced; that a frozen
@@ -16,22 +17,27 @@
 //!
 //! **Invariants**
 //!
-//! 1. A slot that is not frozen belongs to a node in the tree: a node is replaced only after all of its slots were frozen.
-//! 2. A frozen slot never changes.
+//! 1. A slot that is not frozen belongs to a node in the tree: a node is replaced only after all of its slots were frozen. Likewise a
+//!    leaf that is not closed is in the tree, whatever became of its parent.
+//! 2. A frozen slot never changes, nor does a closed leaf.
 //! 3. The range of keys of a node never changes while it lives, and a node that left a slot never comes back: one that is
 //!    read twice in a slot was there all the time between.
 //! 4. Slots are not null, but for the root slot before the first insertion; null is an empty leaf there.
-//! 5. Each boxed entry is owned by the newest version of exactly one leaf. Older versions point to it as well.
+//! 5. Each boxed entry is owned by exactly one leaf, the newest one that holds it. Older ones point to it as well, and so may
+//!    places that are gone; nobody looks at these but a search, among keys that lie in the node themselves.
 //!
 //! **Non-invariants**: nodes may be longer or shorter than the thresholds for a while, or leaves empty; inner nodes may
 //! have one child.
 //!
-//! **Linearization.** A change takes effect at the exchange of the leaf's slot, and one that changes nothing at the load
-//! of it. A reader may come through frozen slots of nodes that were replaced meanwhile. The leaf that it finds was current at
+//! **Linearization.** A change takes effect at the exchange of the leaf's word or slot, and one that changes nothing at the load
+//! of the word. A reader may come through frozen slots of nodes that were replaced meanwhile. The leaf that it finds was current at
 //! some moment since it began: by induction from the root, a node that it reads was either in the tree when it was read, or
-//! was replaced after the reader began, and its frozen slots were right until then.
+//! was replaced after the reader began, and its frozen slots were right until then. If the leaf is open when its word is read, it is
+//! current then; if it is closed, the word was right from the closing until the leaf was replaced, and the later one of the
+//! closing and that moment lies within.
 //!
-//! **Progress.** An exchange fails because another one of the same slot succeeded, or because it was frozen. A frozen node is
+//! **Progress.** An exchange fails because another one of the same word or slot succeeded, or because it was frozen or closed. Places of
+//! a log are few, and a closed leaf is no obstacle: whoever wants to change it makes a copy that has the change in it. A frozen node is
 //! rebuilt by whoever meets it; that fails because another thread did it, or because the slot above is frozen, which the next
 //! descent meets first. A need to rebuild comes from a change that took effect, and a rebuilding makes none at its own level
 //! (thresholds keep apart); it is made known in the frozen slots, so that who helps does the work for which was frozen. Readers
@@ -54,6 +60,7 @@ mod rebuild;
 mod reschedule;
 mod scan;
 mod search;
+mod state;
 mod update;
 
 use core::ops::Range;
@@ -65,12 +72,13 @@ use equivalent::Comparable;
 pub(super) use self::entry::Item;
 use self::entry::{Boxed, Fresh};
 pub use self::form::{Auto, Inline, InlineKeys, Layout};
-use self::node::{Node, Ref, Run, Slot, is_frozen};
+use self::node::{Draft, Node, Ref, Slot, is_frozen};
 pub(super) use self::owned::Owned;
 use self::rebuild::{LEAF_MAX, LEAF_MIN};
 pub(super) use self::reschedule::Refused;
 pub(super) use self::scan::{Leaves, Scan};
 pub(super) use self::search::{Edge, Probe};
+use self::state::{Order, State};
 pub(super) use self::update::Computed;
 use crate::reclaim::{Reclaim, Retired};
 use crate::sync::{AtomicPtr, Ordering, const_fn, order_for_loom};
@@ -86,10 +94,12 @@ pub(super) struct Raw<K, V, R: Reclaim, L: Layout<K, V>> {
 /// The inner node that a descent has come through last, and the slot where that was read.
 type Above<'g, K, V, L> = Option<(&'g Slot<K, V, L>, Ref<K, V, L>)>;
 
-/// A leaf that was read from its slot, which was not frozen then.
+/// A leaf that was read from its slot, which was not frozen then, and what it held.
 struct Place<'g, K, V, L: Layout<K, V>> {
     slot: &'g Slot<K, V, L>,
     leaf: Option<Ref<K, V, L>>,
+    /// What the leaf held then; nothing if there is none.
+    state: State,
     /// Nothing is above the leaf.
     is_root: bool,
 }
@@ -107,30 +117,53 @@ impl<K, V, L: Layout<K, V>> Place<'_, K, V, L> {
     }
 
     fn len(&self) -> usize {
-        self.leaf.map_or(0, Ref::len)
+        self.state.len()
+    }
+
+    fn order(&self) -> Order {
+        self.leaf.map_or(Order::EMPTY, |leaf| leaf.order(self.state))
+    }
+
+    /// The entry of a key: its place, or the rank that it would have.
+    #[inline(always)]
+    fn find<Q: ?Sized + Comparable<K>>(&self, probe: Probe<'_, Q>) -> Result<usize, usize> {
+        // SAFETY: a leaf and its state.
+        unsafe { search::find(self.leaf, self.state, probe) }
+    }
+
+    /// Closes the leaf as it was read; false if it has changed.
+    fn close(&mut self) -> bool {
+        let Some(leaf) = self.leaf else { return true };
+        if !self.state.is_closed() {
+            let closed = self.state.closed();
+            if leaf.commit(self.state, closed).is_err() {
+                return false;
+            }
+            self.state = closed;
+        }
+        true
     }
 }
 
-/// Entries that one exchange removed: a part of a leaf that is no longer in the map.
+/// Entries that one exchange removed: places of a leaf that are no longer in the map.
 pub(super) struct Taken<K, V, L: Layout<K, V>> {
     leaf: Option<Ref<K, V, L>>,
+    order: Order,
     range: Range<usize>,
 }
 
 impl<K, V, L: Layout<K, V>> Taken<K, V, L> {
     fn none() -> Self {
-        Self { leaf: None, range: 0..0 }
+        Self { leaf: None, order: Order::EMPTY, range: 0..0 }
     }
-}
 
-impl<K, V, L: Layout<K, V>> Taken<K, V, L> {
     pub(super) fn len(&self) -> usize {
         self.range.len()
     }
 
     fn item(&self, index: usize) -> Option<Item<K, V>> {
-        // SAFETY: within the leaf, which the caller's guard protects.
-        self.leaf.map(|leaf| unsafe { leaf.item(index) })
+        // SAFETY: these places were there; the caller's guard protects the leaf.
+        self.leaf.map(|leaf| unsafe { leaf.item(self.order.place(index)) })
     }
 
     pub(super) fn next(&mut self) -> Option<Item<K, V>> {
@@ -194,7 +227,10 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 // SAFETY: read from a slot under the guard, and without bits.
                 let node = match unsafe { Ref::new(pointer) } {
                     Some(node) if node.level() > 0 => node,
-                    leaf => return Place { slot, leaf, is_root: above.is_none() },
+                    leaf => {
+                        let state = leaf.map_or(State::new(0, true), Ref::state);
+                        return Place { slot, leaf, state, is_root: above.is_none() };
+                    }
                 };
                 // SAFETY: an inner node, and an index within it.
                 slot = unsafe {
@@ -207,7 +243,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         }
     }
 
-    /// Replaces the leaf of a place, whose caller then retires it; if another thread was first, frees the new leaf, pauses,
+    /// Replaces the leaf of a place, which is closed, and whose caller then retires it; if another thread was first, frees the new leaf, pauses,
     /// and returns false.
     ///
     /// # Safety
@@ -283,8 +319,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 // The linearization point, where it reads a leaf (see the module's head for frozen slots).
                 node = cursor::load(node.slot(search::child(node, probe))).expect("a child");
             }
-            let index = search::find(Some(node), probe).ok()?;
-            (index != node.hidden()).then(|| node.item(index))
+            let place = search::find(Some(node), node.state(), probe).ok()?;
+            (place != node.hidden()).then(|| node.item(place))
         }
     }
 
@@ -298,76 +334,165 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         fresh.settle();
         loop {
             let place = self.place(Edge::Below(Probe::new::<K>(fresh.key())), guard);
-            // SAFETY: a leaf that the guard protects.
-            let found = unsafe { search::find(place.leaf, Probe::new::<K>(fresh.key())) };
-            if let Some(item) = self.put(&place, found, &mut fresh, guard) {
+            let found = place.find(Probe::new::<K>(fresh.key()));
+            if let Some(put) = self.put(place, found, &mut fresh, guard) {
                 fresh.give();
-                return self.has_put(&place, found, &item, guard);
+                return self.has_put(put, guard);
             }
         }
     }
 
-    /// Tries to put an entry where the search in the place's leaf found its key, or would have. Returns it as it is in the new
-    /// leaf; then the caller gives it away.
+    /// Whether a sorted place may go while its leaf stays: searches look at its key from then on as before.
+    #[inline(always)]
+    fn can_remove(place: usize, sorted: usize) -> bool {
+        place >= sorted || form::keys_inline::<K, V, L>()
+    }
+
+    /// Tries to put an entry where the search in the place's leaf found its key, or its rank; the caller gives it away, if that was
+    /// successful, before anything else.
     #[inline]
     fn put(
         &self,
-        place: &Place<'_, K, V, L>,
+        place: Place<'_, K, V, L>,
         found: Result<usize, usize>,
         fresh: &mut Fresh<K, V, L>,
-        _guard: &R::Guard,
-    ) -> Option<Item<K, V>>
+        guard: &R::Guard,
+    ) -> Option<Put<K, V, L>>
     where
         K: Ord,
     {
-        let (index, rest) = match found {
-            Ok(index) => (index, index + 1),
-            Err(index) => (index, index),
-        };
         let item = fresh.item();
-        let prefix = Probe::new::<K>(fresh.key()).stored();
-        let runs = [Run::new(place.leaf, 0..index), Run::new(place.leaf, rest..place.len())];
-        // SAFETY: both ranges are within the leaf: the search found the index there.
-        let new = unsafe { Ref::leaf(&runs, Some((0, &item, prefix)), None) };
-        // SAFETY: the new leaf is the old one with the item where it belongs; the guard protects it from here on.
-        unsafe { self.exchange(place, new).then(|| new.item(index)) }
+        let key = fresh.key();
+        // SAFETY: a state of the place's leaf. The same place, whatever else was changed.
+        let same = |now| unsafe { search::find(place.leaf, now, Probe::new::<K>(key)) } == found;
+        self.change(place, found.ok(), found, &item, same, guard)
+    }
+
+    /// Tries to put an item, whose key was found in the place's leaf or would have that rank, into the map, and to take another
+    /// one out of the leaf. It may be tried again at a state for which `same` holds.
+    #[inline]
+    fn change(
+        &self,
+        mut place: Place<'_, K, V, L>,
+        out: Option<usize>,
+        found: Result<usize, usize>,
+        item: &Item<K, V>,
+        same: impl Fn(State) -> bool,
+        guard: &R::Guard,
+    ) -> Option<Put<K, V, L>>
+    where
+        K: Ord,
+    {
+        // SAFETY: the caller holds what the item points to.
+        let key = unsafe { &*item.key };
+        // SAFETY: it was found.
+        let old = out.and_then(|place_in| place.leaf.map(|leaf| unsafe { leaf.item(place_in) }));
+        match self.log(&place, out, found, item, key, same) {
+            Logged::Done(new) => return Some(Put { old, new, replaced: None }),
+            Logged::Changed => return None,
+            Logged::Full => {}
+        }
+        let edge = Edge::Below(Probe::new::<K>(key));
+        let len = place.len() - usize::from(old.is_some()) + 1;
+        if !place.close() || !self.has_room(len, edge, guard) {
+            return None;
+        }
+        let mut order = place.order();
+        if let Some(out) = out {
+            order.remove(out);
+        }
+        // SAFETY: a leaf, and places of it that are there.
+        let index = place.leaf.map_or(0, |leaf| unsafe { search::before(leaf, &order, edge) });
+        let (before, behind) = order.as_slice().split_at(index);
+        let mut draft = Draft::new(len, None);
+        // SAFETY: as above, and counted. The new leaf is the old one with the item where it belongs, and without what goes; the
+        // guard protects it from here on.
+        unsafe {
+            if let Some(leaf) = place.leaf {
+                draft.copy(leaf, before);
+            }
+            draft.add(item, Probe::new::<K>(key).stored());
+            if let Some(leaf) = place.leaf {
+                draft.copy(leaf, behind);
+            }
+            let new = draft.done();
+            self.exchange(&place, new).then(|| Put { old, new: new.item(index), replaced: place.leaf })
+        }
+    }
+
+    /// The same, in the leaf's log.
+    #[inline]
+    fn log(
+        &self,
+        place: &Place<'_, K, V, L>,
+        out: Option<usize>,
+        found: Result<usize, usize>,
+        item: &Item<K, V>,
+        key: &K,
+        same: impl Fn(State) -> bool,
+    ) -> Logged<K, V>
+    where
+        K: Ord,
+    {
+        let Some(leaf) = place.leaf else { return Logged::Full };
+        let (sorted, mut state) = (leaf.len(), place.state);
+        if state.is_closed() || !out.is_none_or(|out| Self::can_remove(out, sorted)) {
+            return Logged::Full;
+        }
+        let rank = match found {
+            Ok(place) if place >= sorted => state.logged(place - sorted).expect("it was found"),
+            Ok(rank) | Err(rank) => rank,
+        };
+        let Some(slot) = leaf.claim() else { return Logged::Full };
+        // SAFETY: claimed just now.
+        unsafe { leaf.log(slot, item, Probe::new::<K>(key).stored()) };
+        loop {
+            let without = out.map_or(state, |out| state.without(out, sorted));
+            // SAFETY: a leaf and its state, but for a place.
+            if !unsafe { search::fits(leaf, without, rank, slot, key) } {
+                return Logged::Full;
+            }
+            match leaf.commit(state, without.with(slot, rank)) {
+                Ok(()) => {
+                    backoff::won(ptr::from_ref(place.slot).cast());
+                    // SAFETY: it is there; the guard protects the leaf from here on.
+                    return Logged::Done(unsafe { leaf.item(sorted + slot) });
+                }
+                Err(now) if !now.is_closed() && same(now) => state = now,
+                Err(_) => return Logged::Changed,
+            }
+        }
+    }
+
+    /// Whether so many entries go into one leaf. If not, the leaf, which is closed, is split, and the caller looks again.
+    #[inline]
+    fn has_room<Q: ?Sized + Comparable<K>>(&self, len: usize, edge: Edge<'_, Q>, guard: &R::Guard) -> bool
+    where
+        K: Ord,
+    {
+        if len > LEAF_MAX {
+            self.tend(edge, guard);
+        }
+        len <= LEAF_MAX
     }
 
     /// After a put: retires and returns what it replaced, or counts what it added.
     #[inline]
-    fn has_put(
-        &self,
-        place: &Place<'_, K, V, L>,
-        found: Result<usize, usize>,
-        item: &Item<K, V>,
-        guard: &R::Guard,
-    ) -> Option<Item<K, V>>
-    where
-        K: Ord,
-    {
-        let old = match (found, place.leaf) {
-            // SAFETY: within the leaf.
-            (Ok(index), Some(leaf)) => Some(unsafe { leaf.item(index) }),
-            _ => None,
-        };
-        if old.is_none() {
+    fn has_put(&self, put: Put<K, V, L>, guard: &R::Guard) -> Option<Item<K, V>> {
+        if put.old.is_none() {
             self.count.add(1);
         }
-        let node = place.leaf.map(Self::retired_node);
-        // SAFETY: our exchange replaced the leaf, and the entry if there was one.
-        unsafe { self.retire(node.into_iter().chain(old.and_then(Self::retired_entry)), guard) };
-        if old.is_none() && place.len() >= LEAF_MAX {
-            // SAFETY: in a leaf that the guard protects.
-            self.tend(Edge::Below(Probe::new::<K>(unsafe { &*item.key })), guard);
-        }
-        old
+        let node = put.replaced.map(Self::retired_node);
+        // SAFETY: our exchange replaced the leaf, if it did, and the entry if there was one.
+        unsafe { self.retire(node.into_iter().chain(put.old.and_then(Self::retired_entry)), guard) };
+        put.old
     }
 
     /// Tries to take entries out of the place's leaf; counts and retires them.
     fn take<Q: ?Sized + Comparable<K>>(
         &self,
-        place: &Place<'_, K, V, L>,
-        range: Range<usize>,
+        mut place: Place<'_, K, V, L>,
+        gone: Order,
         edge: Edge<'_, Q>,
         guard: &R::Guard,
     ) -> Option<Taken<K, V, L>>
@@ -375,44 +500,60 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         K: Ord,
     {
         let Some(leaf) = place.leaf else { return Some(Taken::none()) };
-        let runs = [Run::new(place.leaf, 0..range.start), Run::new(place.leaf, range.end..leaf.len())];
-        // SAFETY: both ranges are within the leaf, by the promise of the callers, which are in this module.
-        let new = unsafe { Ref::leaf(&runs, None, None) };
-        // SAFETY: the new leaf is the old one without the range.
-        unsafe { self.replace(place, leaf, new, range.clone(), edge, guard) }
-            .then_some(Taken { leaf: Some(leaf), range })
-    }
-
-    /// Exchanges a leaf for one without the `gone`; counts and retires them.
-    ///
-    /// # Safety
-    ///
-    /// The new leaf is the place's without the `gone`, which are within it.
-    unsafe fn replace<Q: ?Sized + Comparable<K>>(
-        &self,
-        place: &Place<'_, K, V, L>,
-        leaf: Ref<K, V, L>,
-        new: Ref<K, V, L>,
-        gone: impl ExactSizeIterator<Item = usize>,
-        edge: Edge<'_, Q>,
-        guard: &R::Guard,
-    ) -> bool
-    where
-        K: Ord,
-    {
-        let left = new.len();
-        // SAFETY: the caller's promise.
-        let exchanged = unsafe { self.exchange(place, new) };
-        if exchanged {
-            self.count.sub(gone.len());
-            // SAFETY: within the leaf, which the guard protects.
-            let entries = gone.filter_map(|index| Self::retired_entry(unsafe { leaf.item(index) }));
-            // SAFETY: our exchange removed them, and replaced the leaf.
-            unsafe { self.retire(core::iter::once(Self::retired_node(leaf)).chain(entries), guard) };
-            if left < LEAF_MIN && !place.is_root {
-                self.tend(edge, guard);
+        let (sorted, left) = (leaf.len(), place.len() - gone.len());
+        let places = || gone.as_slice().iter().copied().map(usize::from);
+        let mut replaced = None;
+        if !place.state.is_closed() && places().all(|place| Self::can_remove(place, sorted)) {
+            let without = places().fold(place.state, |state, place| state.without(place, sorted));
+            if leaf.commit(place.state, without).is_err() {
+                return None;
             }
+        } else {
+            if !place.close() || !self.has_room(left, edge, guard) {
+                return None;
+            }
+            let mut draft = Draft::new(left, None);
+            let order = place.order();
+            for kept in order
+                .as_slice()
+                .chunk_by(|one, two| gone.as_slice().contains(one) == gone.as_slice().contains(two))
+            {
+                if !gone.as_slice().contains(&kept[0]) {
+                    // SAFETY: these places are there, and counted.
+                    unsafe { draft.copy(leaf, kept) };
+                }
+            }
+            // SAFETY: the new leaf is the old one without the places.
+            if !unsafe { self.exchange(&place, draft.done()) } {
+                return None;
+            }
+            replaced = Some(leaf);
         }
-        exchanged
+        self.count.sub(gone.len());
+        // SAFETY: they were there, and the guard protects the leaf.
+        let entries = places().filter_map(|place| Self::retired_entry(unsafe { leaf.item(place) }));
+        // SAFETY: our exchange removed them, and replaced the leaf if it did.
+        unsafe { self.retire(replaced.map(Self::retired_node).into_iter().chain(entries), guard) };
+        if left < LEAF_MIN && !place.is_root {
+            self.tend(edge, guard);
+        }
+        Some(Taken { leaf: Some(leaf), order: gone, range: 0..gone.len() })
     }
+}
+
+/// What came of a try to put an item into a leaf's log.
+enum Logged<K, V> {
+    Done(Item<K, V>),
+    /// There is no room for it.
+    Full,
+    /// Somebody changed the leaf.
+    Changed,
+}
+
+/// What a put has done.
+struct Put<K, V, L: Layout<K, V>> {
+    old: Option<Item<K, V>>,
+    new: Item<K, V>,
+    /// The leaf, if a new one replaced it.
+    replaced: Option<Ref<K, V, L>>,
 }

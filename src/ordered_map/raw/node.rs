@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   leaf    level 0      [ head | keys or prefixes | entries ]        or  [ head | keys | values ], and then [ pending ],
-//!                                                                           while an entry moves (reschedule)
+//!                          state                                            while an entry moves (reschedule)
 //!   inner   level 1..    [ head | keys or prefixes | separators | slots ]
 //!                                                    (unless keys are inline)
 //! ```
-//! A node is one allocation, as large as what it holds. All of it is immutable from its publication on, but for the
-//! slots of an inner node. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
+//! A node is one allocation, as large as what it holds; a leaf has some places more, its [log](super::state). All of it is immutable
+//! from its publication on, but for the slots of an inner node, and a leaf's state, which says what in it counts; a place of the log is
+//! written before that. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
 //! any more, and [`NEEDY`], with it, if the child is to be split or merged (see [`rebuild`](super::rebuild)).
 
 use core::marker::PhantomData;
@@ -15,8 +16,10 @@ use core::ptr::{self, NonNull};
 
 use super::entry::{Boxed, Item};
 use super::form::{self, Layout};
+use super::rebuild::LEAF_MAX;
 use super::reschedule::{Move, Role};
-use crate::sync::{AtomicPtr, UnsafeCell};
+use super::state::{LOG, Order, State};
+use crate::sync::{AtomicPtr, AtomicU8, Ordering, UnsafeCell, order_for_loom};
 use crate::util::recycle;
 
 pub(super) type Slot<K, V, L> = AtomicPtr<Node<K, V, L>>;
@@ -28,11 +31,11 @@ const NEEDY: usize = 2;
 
 #[derive(Clone, Copy)]
 struct Head {
-    level: u16,
+    level: u8,
     /// What a leaf is to the move that is pending in it.
     role: Option<Role>,
-    /// Of a leaf, its entries; of an inner node, its children.
-    len: u32,
+    /// Of a leaf, its sorted places; of an inner node, its children.
+    len: u16,
 }
 
 /// Of a leaf in which a move is pending: which, and the place of its entry. The leaf owns a share of the move.
@@ -56,7 +59,34 @@ pub(super) const NONE: usize = usize::MAX;
 pub(super) struct Node<K, V, L: Layout<K, V>> {
     /// Never written once the node is published; a cell so that loom sees an access that publication does not order.
     head: UnsafeCell<Head>,
+    /// Of a leaf, how many places of the log are taken.
+    claimed: AtomicU8,
+    /// Of a leaf, a [`State`].
+    state: Word,
+    /// So that loom sees accesses to places of the log, which are too many for it to see themselves.
+    #[cfg(latchfree_loom)]
+    written: [UnsafeCell<()>; LOG],
     _holds: PhantomData<(K, V, L)>,
+}
+
+#[cfg(target_has_atomic = "64")]
+type Word = crate::sync::AtomicU64;
+
+/// Without a log no leaf changes: all are closed from the beginning.
+#[cfg(not(target_has_atomic = "64"))]
+struct Word(u64);
+
+#[cfg(not(target_has_atomic = "64"))]
+impl Word {
+    fn new(state: u64) -> Self {
+        Self(state)
+    }
+    fn load(&self, _: Ordering) -> u64 {
+        self.0
+    }
+    fn compare_exchange(&self, _: u64, _: u64, _: Ordering, _: Ordering) -> Result<u64, u64> {
+        Err(self.0)
+    }
 }
 
 /// Where the parts of a node begin, in bytes from its address.
@@ -155,11 +185,104 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
 
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        self.head().len as usize
+        self.head().len.into()
+    }
+
+    /// What a leaf holds at this moment.
+    #[inline(always)]
+    pub(super) fn state(self) -> State {
+        // SeqCst: for the places of the log that are there, and in the total order with all changes (see `cursor::load`). Pairs with
+        // the exchanges in `commit` and `close`.
+        // SAFETY: alive by the contract of `new`.
+        State(unsafe { self.0.as_ref() }.state.load(Ordering::SeqCst))
+    }
+
+    /// Changes what a leaf holds, from a state that was read. Losing gives the state that it has.
+    ///
+    /// The linearization point of changes that make no new leaf.
+    #[inline(always)]
+    pub(super) fn commit(self, from: State, to: State) -> Result<(), State> {
+        debug_assert!(!from.is_closed());
+        // SAFETY: alive by the contract of `new`.
+        let state = unsafe { &self.0.as_ref().state };
+        // SeqCst: publishes a place of the log and what was done before; pairs with the load in `state`, and is in the total order with
+        // it. Acquire on losing: for the places that are there now. Losing means that somebody else changed the leaf, or closed it.
+        let exchanged = state.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Acquire);
+        order_for_loom();
+        exchanged.map(drop).map_err(State)
+    }
+
+    /// Closes a leaf, whatever it holds; what it holds from then on.
+    pub(super) fn close(self) -> State {
+        let mut state = self.state();
+        while !state.is_closed() {
+            // Losing means that somebody else changed the leaf, or closed it.
+            match self.commit(state, state.closed()) {
+                Ok(()) => return state.closed(),
+                Err(now) => state = now,
+            }
+        }
+        state
+    }
+
+    /// A place of the log for the caller alone, who fills it; `None` if none is left.
+    #[inline(always)]
+    pub(super) fn claim(self) -> Option<usize> {
+        #[cfg(latchfree_loom)]
+        if !crate::sync::model::uses_logs() {
+            return None;
+        }
+        // SAFETY: alive by the contract of `new`.
+        let claimed = unsafe { &self.0.as_ref().claimed };
+        // Relaxed: only who gets which place is decided here. Losing means that another thread took a place, of which there are few.
+        let mut count = claimed.load(Ordering::Relaxed);
+        while usize::from(count) < LOG {
+            match claimed.compare_exchange(count, count + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(count.into()),
+                Err(now) => count = now,
+            }
+        }
+        None
+    }
+
+    /// Fills a place of the log.
+    ///
+    /// # Safety
+    ///
+    /// A leaf, and the caller claimed the place; the item can be read.
+    #[inline(always)]
+    pub(super) unsafe fn log(self, slot: usize, item: &Item<K, V>, prefix: u64) {
+        #[cfg(latchfree_loom)]
+        // SAFETY: alive by the contract of `new`.
+        unsafe { self.0.as_ref() }.written[slot].with_mut(drop);
+        // SAFETY: the caller's promise; nobody reads the place before a state says that it is there.
+        unsafe { self.set(self.len() + slot, item, prefix) }
+    }
+
+    /// Tells loom that a place is read.
+    #[inline(always)]
+    fn reads(self, _place: usize) {
+        #[cfg(latchfree_loom)]
+        if self.level() == 0 && _place >= self.len() {
+            // SAFETY: alive by the contract of `new`.
+            unsafe { self.0.as_ref() }.written[_place - self.len()].with(drop);
+        }
+    }
+
+    /// The places that hold entries, in order, but for one that a move hides.
+    #[inline]
+    pub(super) fn order(self, state: State) -> Order {
+        let mut order = Order::new(state, self.len());
+        if self.is_pending() {
+            order.remove(self.hidden());
+        }
+        order
     }
 
     #[inline(always)]
     fn parts(level: u32, len: usize, is_pending: bool) -> Parts {
+        // A leaf in which a move is pending is replaced before it changes.
+        let len = if level == 0 && !is_pending { len + LOG } else { len };
         let keys = if level == 0 { len } else { len - 1 };
         let pointers = size_of::<Boxed<K, V>>();
         let mut align = align_of::<Node<K, V, L>>();
@@ -197,7 +320,7 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     }
 
     fn layout(head: Head) -> core::alloc::Layout {
-        let parts = Self::parts(head.level.into(), head.len as usize, head.role.is_some());
+        let parts = Self::parts(head.level.into(), head.len.into(), head.role.is_some());
         core::alloc::Layout::from_size_align(parts.end, parts.align).expect("nodes are small")
     }
 
@@ -215,14 +338,16 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
 
     #[inline(always)]
     fn entries(self) -> *mut Boxed<K, V> {
-        let parts = Self::parts(self.level(), self.len(), false);
+        let head = self.head();
+        let parts = Self::parts(head.level.into(), head.len.into(), head.role.is_some());
         // SAFETY: within the node, or one past.
         unsafe { self.0.as_ptr().cast::<u8>().add(parts.entries).cast() }
     }
 
     #[inline(always)]
     fn last(self) -> *mut u8 {
-        let parts = Self::parts(self.level(), self.len(), false);
+        let head = self.head();
+        let parts = Self::parts(head.level.into(), head.len.into(), head.role.is_some());
         // SAFETY: within the node, or one past.
         unsafe { self.0.as_ptr().cast::<u8>().add(parts.last) }
     }
@@ -236,7 +361,7 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     pub(super) fn pending(self) -> Option<Pending<K, V, L>> {
         let head = self.head();
         head.role?;
-        let parts = Self::parts(0, head.len as usize, true);
+        let parts = Self::parts(0, head.len.into(), true);
         // SAFETY: a node of this kind ends with it.
         Some(unsafe { self.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().read() })
     }
@@ -256,18 +381,14 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
         if is_done == (pending.role == Role::From) { pending.index } else { NONE }
     }
 
-    /// How many of a leaf's entries are in the map.
-    pub(super) fn shown(self) -> usize {
-        self.len() - usize::from(self.hidden() != NONE)
-    }
-
     /// The key at `index`: of an entry of a leaf, or between two children.
     ///
     /// # Safety
     ///
-    /// `index` is below the number of keys.
+    /// `index` is below the number of keys, or a place of the log that was there in a state that was read.
     #[inline(always)]
     pub(super) unsafe fn key(self, index: usize) -> *const K {
+        self.reads(index);
         // SAFETY: the caller's promise; the entry lives as long as the node that points to it.
         unsafe {
             if form::keys_inline::<K, V, L>() {
@@ -294,9 +415,10 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     ///
     /// # Safety
     ///
-    /// A leaf, and `index` is below its length.
+    /// A leaf, and `index` is below its length, or a place of the log that was there in a state that was read.
     #[inline(always)]
     pub(super) unsafe fn item(self, index: usize) -> Item<K, V> {
+        self.reads(index);
         // SAFETY: the caller's promise; the entry lives as long as the leaf.
         unsafe {
             if form::values_inline::<K, V, L>() {
@@ -354,79 +476,27 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     }
 
     /// A node without contents, which the caller fills before it publishes it.
+    #[inline]
     fn allocate(level: u32, len: usize, role: Option<Role>) -> Self {
-        let len = u32::try_from(len).expect("nodes are small");
-        let head = Head { level: u16::try_from(level).expect("trees are low"), role, len };
+        let head = Head {
+            level: u8::try_from(level).expect("trees are low"),
+            role,
+            len: u16::try_from(len).expect("nodes are small"),
+        };
         let layout = Self::layout(head);
         let node = recycle::allocate(layout).cast::<Node<K, V, L>>();
+        let state = if level == 0 { State::new(len, LOG == 0 || role.is_some()) } else { State(0) };
+        let new = Node {
+            head: UnsafeCell::new(head),
+            claimed: AtomicU8::new(0),
+            state: Word::new(state.0),
+            #[cfg(latchfree_loom)]
+            written: core::array::from_fn(|_| UnsafeCell::new(())),
+            _holds: PhantomData,
+        };
         // SAFETY: allocated for it.
-        unsafe { node.write(Node { head: UnsafeCell::new(head), _holds: PhantomData }) };
+        unsafe { node.write(new) };
         Self(node)
-    }
-
-    /// A leaf whose entries are copies of `ranges` of other leaves, in turn, with an item, if there is one, behind the range
-    /// of that number. Entries that are boxed are then in both.
-    ///
-    /// # Safety
-    ///
-    /// The ranges are within their leaves, and the item can be read. If a move is pending in the leaf, its share is the
-    /// leaf's from now on, and its place will be within the leaf.
-    #[inline]
-    pub(super) unsafe fn leaf(
-        ranges: &[Run<K, V, L>],
-        item: Option<(usize, &Item<K, V>, u64)>,
-        pending: Option<Pending<K, V, L>>,
-    ) -> Self {
-        let len = ranges.iter().map(|run| run.len).sum::<usize>() + usize::from(item.is_some());
-        let new = Self::allocate(0, len, pending.map(|pending| pending.role));
-        if let Some(pending) = pending {
-            let parts = Self::parts(0, len, true);
-            // SAFETY: a node of this kind ends with it.
-            unsafe {
-                new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().write(pending)
-            };
-        }
-        let mut at = 0;
-        for (place, run) in ranges.iter().enumerate() {
-            // SAFETY: the caller's promise, and the new leaf is as long as all of it.
-            unsafe { new.copy_keys(at, run.from, run.start, run.len) };
-            if let Some(from) = run.from {
-                // SAFETY: as above.
-                unsafe {
-                    if form::values_inline::<K, V, L>() {
-                        let values = from.last().cast::<V>().add(run.start);
-                        ptr::copy_nonoverlapping(values, new.last().cast::<V>().add(at), run.len);
-                    } else {
-                        ptr::copy_nonoverlapping(
-                            from.entries().add(run.start),
-                            new.entries().add(at),
-                            run.len,
-                        );
-                    }
-                }
-            }
-            at += run.len;
-            if let Some((_, item, prefix)) = item.filter(|item| item.0 == place) {
-                // SAFETY: counted above, and the caller's promise.
-                unsafe { new.set(at, item, prefix) };
-                at += 1;
-            }
-        }
-        new
-    }
-
-    /// A leaf of these entries, with their prefixes.
-    ///
-    /// # Safety
-    ///
-    /// The items can be read.
-    pub(super) unsafe fn leaf_of(items: &[(Item<K, V>, u64)]) -> Self {
-        let new = Self::allocate(0, items.len(), None);
-        for (at, (item, prefix)) in items.iter().enumerate() {
-            // SAFETY: as long as there are items, and the caller's promise.
-            unsafe { new.set(at, item, *prefix) };
-        }
-        new
     }
 
     /// # Safety
@@ -445,24 +515,6 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
                 ptr::copy_nonoverlapping(item.value, self.last().cast::<V>().add(at), 1);
             } else {
                 self.entries().add(at).write(item.entry.expect("boxed in this form"));
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `len` keys from `start` on are there in `from`, and from `at` on in `self`, which is not published.
-    #[inline(always)]
-    unsafe fn copy_keys(self, at: usize, from: Option<Self>, start: usize, len: usize) {
-        let Some(from) = from else { return };
-        // SAFETY: the caller's promise. Keys that are copied are plain.
-        unsafe {
-            if form::keys_inline::<K, V, L>() {
-                let keys = from.keys().cast::<K>().add(start);
-                ptr::copy_nonoverlapping(keys, self.keys().cast::<K>().add(at), len);
-            } else if form::keys_prefixed::<K, V, L>() {
-                let prefixes = from.keys().cast::<u64>().add(start);
-                ptr::copy_nonoverlapping(prefixes, self.keys().cast::<u64>().add(at), len);
             }
         }
     }
@@ -528,16 +580,86 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     }
 }
 
-/// A part of a leaf, or of nothing, which is empty.
-pub(super) struct Run<K, V, L: Layout<K, V>> {
-    pub(super) from: Option<Ref<K, V, L>>,
-    pub(super) start: usize,
-    pub(super) len: usize,
+/// A leaf that is being made, entry by entry.
+pub(super) struct Draft<K, V, L: Layout<K, V>> {
+    new: Ref<K, V, L>,
+    at: usize,
+    /// Where keys or prefixes, and values or entries, are.
+    keys: *mut u8,
+    rest: *mut u8,
 }
 
-impl<K, V, L: Layout<K, V>> Run<K, V, L> {
+impl<K, V, L: Layout<K, V>> Draft<K, V, L> {
+    /// Of so many entries.
+    #[inline]
+    pub(super) fn new(len: usize, pending: Option<Pending<K, V, L>>) -> Self {
+        debug_assert!(len <= LEAF_MAX);
+        let new = Ref::allocate(0, len, pending.map(|pending| pending.role));
+        if let Some(pending) = pending {
+            let parts = Ref::<K, V, L>::parts(0, len, true);
+            // SAFETY: a node of this kind ends with it.
+            unsafe {
+                new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().write(pending)
+            };
+        }
+        let rest = if form::values_inline::<K, V, L>() { new.last() } else { new.entries().cast() };
+        Self { new, at: 0, keys: new.keys(), rest }
+    }
+
+    /// The next entry is a copy of another leaf's.
+    ///
+    /// # Safety
+    ///
+    /// That leaf holds something there, and the draft is not full.
     #[inline(always)]
-    pub(super) fn new(from: Option<Ref<K, V, L>>, range: core::ops::Range<usize>) -> Self {
-        Self { from, start: range.start, len: range.len() }
+    pub(super) unsafe fn copy(&mut self, from: Ref<K, V, L>, places: &[u8]) {
+        let keys = from.keys();
+        let rest = if form::values_inline::<K, V, L>() { from.last() } else { from.entries().cast() };
+        // SAFETY: the caller's promise. Keys and values that are copied are plain.
+        unsafe {
+            for &place in places {
+                let place = usize::from(place);
+                from.reads(place);
+                if form::keys_inline::<K, V, L>() {
+                    ptr::copy_nonoverlapping(
+                        keys.cast::<K>().add(place),
+                        self.keys.cast::<K>().add(self.at),
+                        1,
+                    );
+                } else if form::keys_prefixed::<K, V, L>() {
+                    self.keys.cast::<u64>().add(self.at).write(keys.cast::<u64>().add(place).read());
+                }
+                if form::values_inline::<K, V, L>() {
+                    ptr::copy_nonoverlapping(
+                        rest.cast::<V>().add(place),
+                        self.rest.cast::<V>().add(self.at),
+                        1,
+                    );
+                } else {
+                    let entry = rest.cast::<Boxed<K, V>>().add(place).read();
+                    self.rest.cast::<Boxed<K, V>>().add(self.at).write(entry);
+                }
+                self.at += 1;
+            }
+        }
+    }
+
+    /// The next entry is this one.
+    ///
+    /// # Safety
+    ///
+    /// The item can be read, and the draft is not full.
+    #[inline(always)]
+    pub(super) unsafe fn add(&mut self, item: &Item<K, V>, prefix: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { self.new.set(self.at, item, prefix) };
+        self.at += 1;
+    }
+
+    /// The leaf, which the caller publishes or frees.
+    #[inline(always)]
+    pub(super) fn done(self) -> Ref<K, V, L> {
+        debug_assert_eq!(self.at, self.new.len());
+        self.new
     }
 }

@@ -9,6 +9,7 @@ use super::entry::{Boxed, Item};
 use super::form;
 use super::form::Layout;
 use super::node::{Ref, bare};
+use super::state::Order;
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
 #[cfg(not(latchfree_loom))]
@@ -17,12 +18,15 @@ use crate::sync::WithMut as _;
 /// All entries, by value and in order. Dropping it drops the rest.
 pub(in crate::ordered_map) struct Owned<K, V, L: Layout<K, V>> {
     leaves: alloc::vec::IntoIter<Ref<K, V, L>>,
-    front: Option<(Ref<K, V, L>, Range<usize>)>,
-    back: Option<(Ref<K, V, L>, Range<usize>)>,
+    front: Option<Part<K, V, L>>,
+    back: Option<Part<K, V, L>>,
     /// Boxes of which a share is left: of separators, and of keys that were replaced.
     shares: Vec<Boxed<K, V>>,
     len: usize,
 }
+
+/// A leaf, its places that hold entries, and which of these are left.
+type Part<K, V, L> = (Ref<K, V, L>, Order, Range<usize>);
 
 impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
     /// Takes all nodes out of a map.
@@ -33,7 +37,7 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
         let mut nodes: Vec<Ref<K, V, L>> = unsafe { Ref::new(root) }.into_iter().collect();
         while let Some(node) = nodes.pop() {
             if node.level() == 0 {
-                len += node.shown();
+                len += node.order(node.state()).len();
                 shares.extend(node.replaced());
                 leaves.push(node);
                 continue;
@@ -61,14 +65,11 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
 
     pub(in crate::ordered_map) fn next(&mut self) -> Option<(K, V)> {
         loop {
-            if let Some((leaf, range)) = &mut self.front {
+            if let Some((leaf, order, range)) = &mut self.front {
                 if let Some(index) = range.next() {
-                    if index == leaf.hidden() {
-                        continue;
-                    }
                     self.len -= 1;
-                    // SAFETY: within the leaf, and each is taken once.
-                    return Some(unsafe { take::<K, V, L>(leaf.item(index)) });
+                    // SAFETY: it is there, and each is taken once.
+                    return Some(unsafe { take::<K, V, L>(leaf.item(order.place(index))) });
                 }
                 // SAFETY: ours; its entries are taken, or at the other end.
                 unsafe { leaf.free() };
@@ -81,14 +82,11 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
 
     pub(in crate::ordered_map) fn next_back(&mut self) -> Option<(K, V)> {
         loop {
-            if let Some((leaf, range)) = &mut self.back {
+            if let Some((leaf, order, range)) = &mut self.back {
                 if let Some(index) = range.next_back() {
-                    if index == leaf.hidden() {
-                        continue;
-                    }
                     self.len -= 1;
-                    // SAFETY: within the leaf, and each is taken once.
-                    return Some(unsafe { take::<K, V, L>(leaf.item(index)) });
+                    // SAFETY: it is there, and each is taken once.
+                    return Some(unsafe { take::<K, V, L>(leaf.item(order.place(index))) });
                 }
                 // SAFETY: ours; its entries are taken, or at the other end.
                 unsafe { leaf.free() };
@@ -100,8 +98,9 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
     }
 }
 
-fn whole<K, V, L: Layout<K, V>>(leaf: Ref<K, V, L>) -> (Ref<K, V, L>, Range<usize>) {
-    (leaf, 0..leaf.len())
+fn whole<K, V, L: Layout<K, V>>(leaf: Ref<K, V, L>) -> Part<K, V, L> {
+    let order = leaf.order(leaf.state());
+    (leaf, order, 0..order.len())
 }
 
 /// # Safety

@@ -31,7 +31,7 @@ use equivalent::Comparable;
 use super::cursor::HEIGHT;
 use super::entry::Boxed;
 use super::form::Layout;
-use super::node::{Ref, Run, Separator, Slot, frozen, is_frozen, is_needy};
+use super::node::{Draft, Ref, Separator, Slot, frozen, is_frozen, is_needy};
 use super::search::{self, Edge};
 use super::{Above, Place, Raw};
 use crate::reclaim::Reclaim;
@@ -39,7 +39,8 @@ use crate::sync::Ordering;
 
 const SMALL: bool = cfg!(any(latchfree_loom, latchfree_stall));
 
-/// A longer leaf is split. With a million `u64` that came in random order a look-up took 0.88 of `BTreeMap`'s time both with 32
+/// Sorted places of a leaf at the most, so that there is a bit for each in its [state](super::state); one that is closed and as long is
+/// split before something is inserted. With a million `u64` that came in random order a look-up took 0.88 of `BTreeMap`'s time both with 32
 /// and with 64, a replacement 1.3 of it with 32 and 1.5 with 64 (medians of four runs, CPU time of one thread), and what a change
 /// leaves behind is half as much.
 pub(super) const LEAF_MAX: usize = if SMALL { 2 } else { 32 };
@@ -101,32 +102,26 @@ impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
     /// They are leaves that may be read.
     unsafe fn leaves(&mut self, originals: &[Ref<K, V, L>], at_end: bool) {
         // Moves that are pending in them are decided here, and what they hide is left out. Their slots are frozen, so that no new
-        // ones come.
-        let group: Vec<_> = originals
+        // ones come; and they are closed, so that all see the same entries.
+        let entries: Vec<(Ref<K, V, L>, u8)> = originals
             .iter()
-            .map(|&leaf| {
+            .flat_map(|&leaf| {
                 leaf.abandon();
                 self.dropped.extend(leaf.replaced());
-                // SAFETY: the caller lets us read it.
-                if leaf.is_pending() { unsafe { leaf.settled() } } else { leaf }
+                let order = leaf.order(leaf.close());
+                (0..order.len()).map(move |index| (leaf, order.as_slice()[index]))
             })
             .collect();
-        let total = group.iter().map(|leaf| leaf.len()).sum();
-        for piece in pieces(0, total, group.len() > 1, at_end) {
-            let mut runs = Vec::with_capacity(group.len());
-            let mut before = 0;
-            for &leaf in &group {
-                let within = |at: usize| at.clamp(before, before + leaf.len()) - before;
-                let range = within(piece.start)..within(piece.end);
-                if !range.is_empty() {
-                    runs.push(Run::new(Some(leaf), range));
-                }
-                before += leaf.len();
+        for piece in pieces(0, entries.len(), originals.len() > 1, at_end) {
+            let is_first = piece.start == 0;
+            let mut draft = Draft::new(piece.len(), None);
+            for &(leaf, place) in &entries[piece] {
+                // SAFETY: it is there in a leaf that the caller lets us read.
+                unsafe { draft.copy(leaf, &[place]) };
             }
-            // SAFETY: the ranges are within their leaves, which the caller lets us read.
-            let leaf = unsafe { Ref::leaf(&runs, None, None) };
+            let leaf = draft.done();
             self.fresh.push(leaf);
-            if piece.start > 0 {
+            if !is_first {
                 // SAFETY: not empty: there are entries before and in every piece but the first.
                 let separator = unsafe { leaf.first_as_separator() };
                 if let Some(entry) = separator.entry {
@@ -136,12 +131,6 @@ impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
                 self.separators.push(separator);
             }
             self.children.push(leaf.as_ptr());
-        }
-        for (&leaf, &original) in group.iter().zip(originals) {
-            if leaf != original {
-                // SAFETY: made above, and never published.
-                unsafe { leaf.free() };
-            }
         }
         self.old.extend_from_slice(originals);
     }
@@ -217,7 +206,7 @@ fn pieces(level: u32, total: usize, may_merge: bool, at_end: bool) -> impl Itera
     let cut = move |index: usize| {
         if at_end && count == 2 && index == 1 {
             // What comes in ascending order goes to the last node.
-            total - (most(level) / 8).max(least(level).min(2))
+            (total - (most(level) / 8).max(least(level).min(2))).min(most(level))
         } else {
             total * index / count
         }
@@ -261,7 +250,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let mut plan = Plan::new(node.level());
         plan.old.push(node);
         // A child that is too short takes part with the next one; the last one, with the one before.
-        let short = |index: usize| is_needy(children[index]) && child(index).len() <= most(plan_level(node));
+        let short = |index: usize| is_needy(children[index]) && !is_long(child(index));
         let mut index = 0;
         while index < count {
             let mut end = index + 1;
@@ -360,18 +349,26 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             }
             // SAFETY: read from a slot under the guard, and without bits.
             let Some(node) = (unsafe { Ref::new(pointer) }) else { return true };
-            let (level, len) = (node.level(), node.len());
+            let level = node.level();
+            let (len, is_long) = if level == 0 {
+                // While there is room in its log, or it can be copied with one entry more, it is not too long.
+                let state = node.state();
+                (state.len(), state.is_closed() && state.len() >= LEAF_MAX)
+            } else {
+                (node.len(), node.len() > INNER_MAX)
+            };
             if node.is_pending() {
                 // How long it is is known when the move is decided, and only a leaf without a move becomes needy.
-                self.settle(&Place { slot, leaf: Some(node), is_root: above.is_none() }, node, guard);
+                let state = node.state();
+                self.settle(&Place { slot, leaf: Some(node), state, is_root: above.is_none() }, node, guard);
                 return false;
             }
             match above {
-                None if level == 0 && len > LEAF_MAX => {
+                None if level == 0 && is_long => {
                     self.grow(node, guard);
                     return false;
                 }
-                None if level > 0 && (len == 1 || len > INNER_MAX && (level as usize) < HEIGHT) => {
+                None if level > 0 && (len == 1 || is_long && (level as usize) < HEIGHT) => {
                     self.rebuild(slot, node, true, guard);
                     return false;
                 }
@@ -382,7 +379,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                     } else {
                         least(level)
                     };
-                    if len > most(level) || len < least && parent.len() > 1 {
+                    if is_long || len < least && parent.len() > 1 {
                         // AcqRel, and Relaxed on losing: as in `freeze`. Losing means that the child was replaced.
                         let needy = frozen(pointer, true);
                         if slot.compare_exchange(pointer, needy, Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -407,7 +404,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     }
 }
 
-/// The level of a node's children.
-fn plan_level<K, V, L: Layout<K, V>>(node: Ref<K, V, L>) -> u32 {
-    node.level() - 1
+/// Whether a node that was found needy is too long. A leaf is closed for that: it may have changed since.
+fn is_long<K, V, L: Layout<K, V>>(node: Ref<K, V, L>) -> bool {
+    if node.level() == 0 { node.close().len() >= LEAF_MAX } else { node.len() > INNER_MAX }
 }

@@ -7,9 +7,9 @@
 //!                     \          /
 //!                   Move: undecided -> done, or failed
 //! ```
-//! Within one leaf a move is one copy and one exchange, as any change. Otherwise:
+//! Within one leaf a move is one exchange, as any change. Otherwise:
 //!
-//! 1. The mover reads both leaves, and describes in a [`Move`] what it wants: the entry under its new key, and the second leaf
+//! 1. The mover reads both leaves, closes them, and describes in a [`Move`] what it wants: the entry under its new key, and the second leaf
 //!    as it was read. The *first* leaf is the one whose key is less.
 //! 2. It exchanges the first leaf for a copy in which the move is *pending*: one that shows the entry at the old key and names
 //!    the move, or that shows the entry at the new key as well and names it. From here on the move is known.
@@ -44,12 +44,15 @@
 //! the new key is taken is seen there, and that the old one is not absent at that moment by a second look at its leaf, which is
 //! the same.
 //!
+//! A leaf in which a move is pending is closed from the beginning, and so are the two that a move names: a leaf's address stands for
+//! what it holds. If the move fails, they stay closed until somebody changes them.
+//!
 //! **Progress.** Nobody waits for a decision: helping is steps 3 and 4, a descent and an exchange, and meets no other move that it would
 //! have to help (another one in the second leaf's place decides that this one fails). A descent in step 3 may rebuild frozen nodes, as
 //! all descents do. An exchange fails because the slot changed. It remains that moves do not make each other fail for ever.
 //! Assume that from some moment on no change of the map's contents takes effect although threads take steps without end; then
 //! also no more rebuildings after a while, for their need comes from such changes. Of the leaves that are replaced again and again, let `h` be
-//! the last one in the order of keys. What is exchanged there is a pending move, and `h` is its first leaf: as its second one it would be
+//! the last one in the order of keys. What is exchanged there is a pending move (who replaces a closed leaf otherwise changes it), and `h` is its first leaf: as its second one it would be
 //! followed by a decision, by invariants 1 and 4 for `DONE`, which would be a change. Its second leaf is behind `h` and changes no more: so a
 //! move that was begun late enough finds there the leaf that it names, and is done: a contradiction.
 //!
@@ -69,8 +72,8 @@ use equivalent::Comparable;
 
 use super::entry::{Alias, Boxed, Item};
 use super::form::Layout;
-use super::node::{NONE, Node, Pending, Ref, Run};
-use super::rebuild::{LEAF_MAX, LEAF_MIN};
+use super::node::{Draft, NONE, Node, Pending, Ref};
+use super::rebuild::LEAF_MIN;
 use super::search::{self, Edge, Probe};
 use super::{Place, Raw, form};
 use crate::reclaim::{Reclaim, Retired};
@@ -171,7 +174,7 @@ impl<K, V, L: Layout<K, V>> Move<K, V, L> {
 
     /// # Safety
     ///
-    /// The leaf may be read, in which the entry is or will be at this place. The caller can read the move.
+    /// The leaf may be read and is closed, and the entry is or will be at this place in its order. The caller can read the move.
     unsafe fn pend(this: NonNull<Self>, leaf: Ref<K, V, L>, role: Role, index: usize) -> Ref<K, V, L> {
         // SAFETY: the caller's promise.
         let movement = unsafe { this.as_ref() };
@@ -179,13 +182,22 @@ impl<K, V, L: Layout<K, V>> Move<K, V, L> {
         movement.owners.fetch_add(1, Ordering::Relaxed);
         let item = movement.alias.item();
         let pending = Pending { movement: this, role, index };
+        let order = leaf.order(leaf.state());
         // SAFETY: the place is within the leaf, or behind the last entry where one comes to it; the share was just acquired.
         unsafe {
             match role {
-                Role::From => Ref::leaf(&[Run::new(Some(leaf), 0..leaf.len())], None, Some(pending)),
+                Role::From => {
+                    let mut draft = Draft::new(order.len(), Some(pending));
+                    draft.copy(leaf, order.as_slice());
+                    draft.done()
+                }
                 Role::To => {
-                    let runs = [Run::new(Some(leaf), 0..index), Run::new(Some(leaf), index..leaf.len())];
-                    Ref::leaf(&runs, Some((0, &item, movement.prefix)), Some(pending))
+                    let (before, behind) = order.as_slice().split_at(index);
+                    let mut draft = Draft::new(order.len() + 1, Some(pending));
+                    draft.copy(leaf, before);
+                    draft.add(&item, movement.prefix);
+                    draft.copy(leaf, behind);
+                    draft.done()
                 }
             }
         }
@@ -243,14 +255,15 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     ///
     /// The leaf may be read.
     pub(super) unsafe fn settled(self) -> Self {
-        let (hidden, len) = (self.hidden(), self.len());
-        let (until, from) = if hidden == NONE { (len, len) } else { (hidden, hidden + 1) };
-        // SAFETY: within the leaf.
-        unsafe { Self::leaf(&[Run::new(Some(self), 0..until), Run::new(Some(self), from..len)], None, None) }
+        let order = self.order(self.state());
+        let mut draft = Draft::new(order.len(), None);
+        // SAFETY: these places are there.
+        unsafe { draft.copy(self, order.as_slice()) };
+        draft.done()
     }
 }
 
-/// A place, its leaf, and where in it an entry is or will be.
+/// A place, its leaf, and where in its order an entry is or will be.
 type Spot<'g, K, V, L> = (Place<'g, K, V, L>, Ref<K, V, L>, usize);
 
 /// Why an entry was not moved, with the new key.
@@ -271,37 +284,50 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         K: Clone,
     {
         loop {
-            let from = self.place(Edge::Below(old), guard);
-            // SAFETY: a leaf that the guard protects, here and below.
-            let (Ok(at), Some(leaf)) = (unsafe { search::find(from.leaf, old) }, from.leaf) else {
+            let mut from = self.place(Edge::Below(old), guard);
+            let (Ok(at), Some(leaf)) = (from.find(old), from.leaf) else {
                 return Err(Refused::Absent(new));
             };
             let probe = Probe::new::<K>(&new);
-            let to = self.place(Edge::Below(probe), guard);
-            // SAFETY: as above.
-            let found = unsafe { search::find(to.leaf, probe) };
+            let mut to = self.place(Edge::Below(probe), guard);
+            let found = to.find(probe);
             let is_within = to.leaf == from.leaf;
+            if is_within && to.state != from.state {
+                continue;
+            }
             match (found, to.leaf) {
                 // Another entry; the old key was there as well if its leaf still is.
                 (Ok(index), Some(target))
                     if if is_within {
                         index != at
                     } else {
-                        self.place(Edge::Below(old), guard).leaf == from.leaf
+                        let again = self.place(Edge::Below(old), guard);
+                        again.leaf == from.leaf && again.state == from.state
                     } =>
                 {
-                    // SAFETY: within the leaf.
+                    // SAFETY: it is there.
                     return Err(Refused::Occupied(unsafe { target.item(index) }, new));
                 }
-                (Ok(index) | Err(index), _) if is_within => {
-                    match self.move_within(&from, leaf, at, index, new, guard) {
-                        Ok(item) => return Ok(item),
-                        Err(key) => new = key,
-                    }
-                }
+                _ if is_within => match self.move_within(from, leaf, at, found, new, guard) {
+                    Ok(item) => return Ok(item),
+                    Err(key) => new = key,
+                },
                 // The leaf was replaced in between, if the slots are the same.
-                (Err(index), Some(target)) if !ptr::eq(from.slot, to.slot) => {
-                    let places = [(from, leaf, at), (to, target, index)];
+                (Err(_), Some(target)) if !ptr::eq(from.slot, to.slot) => {
+                    // A move names a leaf, not what it holds: from here on that is the same.
+                    if !from.close() || !to.close() {
+                        continue;
+                    }
+                    let (source_order, target_order) = (from.order(), to.order());
+                    if !self.has_room(source_order.len(), Edge::Below(old), guard)
+                        || !self.has_room(target_order.len() + 1, Edge::Below(probe), guard)
+                    {
+                        continue;
+                    }
+                    let at = source_order.as_slice().iter().position(|&place| usize::from(place) == at);
+                    // SAFETY: a leaf and its order.
+                    let index = unsafe { search::before(target, &target_order, Edge::Below(probe)) };
+                    let places = [(from, leaf, at.expect("it was found")), (to, target, index)];
                     if let Some(item) = self.move_across(places, &new, guard) {
                         return Ok(item);
                     }
@@ -311,40 +337,29 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         }
     }
 
-    /// Moves the entry at `at` in front of the one at `before`.
+    /// Moves the entry at `at` to where the new key was found in the same leaf, or would be.
     fn move_within(
         &self,
-        place: &Place<'_, K, V, L>,
+        place: Place<'_, K, V, L>,
         leaf: Ref<K, V, L>,
         at: usize,
-        before: usize,
+        found: Result<usize, usize>,
         key: K,
         guard: &R::Guard,
     ) -> Result<Item<K, V>, K> {
-        // SAFETY: within the leaf, here and below.
-        let old = unsafe { leaf.item(at) };
-        let prefix = Probe::new::<K>(&key).stored();
-        // SAFETY: the guard protects it.
-        let alias = unsafe { Alias::<K, V, L>::new(key, &old) };
-        let run = |range| Run::new(Some(leaf), range);
-        let (runs, behind, index) = if before <= at {
-            ([run(0..before), run(before..at), run(at + 1..leaf.len())], 0, before)
-        } else {
-            ([run(0..at), run(at + 1..before), run(before..leaf.len())], 1, before - 1)
-        };
-        // SAFETY: the ranges are those.
-        let new = unsafe { Ref::leaf(&runs, Some((behind, &alias.item(), prefix)), None) };
-        // SAFETY: the new leaf is the old one with the entry where its new key belongs.
-        if !unsafe { self.exchange(place, new) } {
+        // SAFETY: it is there, and the guard protects it.
+        let alias = unsafe { Alias::<K, V, L>::new(key, &leaf.item(at)) };
+        let item = alias.item();
+        // Both keys were looked for in the same state.
+        let Some(put) = self.change(place, Some(at), found, &item, |_| false, guard) else {
             return Err(alias.into_key());
-        }
+        };
         alias.give();
-        let replaced = old.entry.filter(|entry| entry.is_moved()).map(Boxed::retired_share);
+        let replaced = put.old.and_then(|old| old.entry).filter(|entry| entry.is_moved());
+        let nodes = put.replaced.map(Self::retired_node).into_iter();
         // SAFETY: our exchange replaced both.
-        unsafe {
-            self.retire(core::iter::once(Self::retired_node(leaf)).chain(replaced), guard);
-            Ok(new.item(index))
-        }
+        unsafe { self.retire(nodes.chain(replaced.map(Boxed::retired_share)), guard) };
+        Ok(put.new)
     }
 
     /// Tries to move an entry from a leaf to another one; see the head of this module. `None` if a leaf has changed, or will.
@@ -358,9 +373,9 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     where
         K: Clone,
     {
-        // SAFETY: within the leaf, which the guard protects.
+        // SAFETY: it is there, and the guard protects it.
         let (old, old_key) = unsafe {
-            let old = source.item(at);
+            let old = source.item(from.order().place(at));
             (old, &*old.key)
         };
         let ascends = old_key.cmp(key).is_lt();
@@ -417,10 +432,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         }
         let item = movement.alias.item();
         drop(mover);
-        if target.len() >= LEAF_MAX {
-            self.tend(Edge::Below(Probe::new::<K>(key)), guard);
-        }
-        if source.len() <= LEAF_MIN && !from.is_root {
+        if from.len() <= LEAF_MIN && !from.is_root {
             self.tend(Edge::Below(Probe::new::<K>(old_key)), guard);
         }
         Some(item)

@@ -9,8 +9,9 @@ use equivalent::Comparable;
 use super::cursor::Cursor;
 use super::entry::Item;
 use super::form::Layout;
-use super::node::{Ref, Run};
+use super::node::Ref;
 use super::search::{self, Edge, Probe};
+use super::state::{Order, State};
 use super::{Raw, Taken};
 use crate::reclaim::Reclaim;
 
@@ -28,9 +29,9 @@ pub(in crate::ordered_map) struct Scan<K, V, L: Layout<K, V>> {
 struct Side<K, V, L: Layout<K, V>> {
     cursor: Cursor<K, V, L>,
     leaf: Ref<K, V, L>,
+    /// Its places that held entries when it was read.
+    order: Order,
     left: Range<usize>,
-    /// The place in the leaf that is left out, as it was when the leaf was read.
-    hidden: usize,
     /// The other edge lies in this leaf.
     last: bool,
 }
@@ -64,19 +65,18 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
                 // SAFETY: the caller's promise.
                 let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, start) };
                 self.front = leaf.map(|leaf| {
+                    let order = leaf.order(leaf.state());
                     // SAFETY: a leaf, protected by the caller's guard.
-                    let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
-                    Side { cursor, leaf, last: left.end < leaf.len(), left, hidden: leaf.hidden() }
+                    let left =
+                        unsafe { search::before(leaf, &order, start)..search::before(leaf, &order, end) };
+                    Side { cursor, leaf, last: left.end < order.len(), left, order }
                 });
                 self.done = self.front.is_none();
                 continue;
             };
             if let Some(index) = side.left.next() {
-                if index == side.hidden {
-                    continue;
-                }
-                // SAFETY: within the leaf.
-                let item = unsafe { side.leaf.item(index) };
+                // SAFETY: it is there.
+                let item = unsafe { side.leaf.item(side.order.place(index)) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
                 let ahead = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Less;
                 if !self.back_key.is_null() && !ahead(self.back_key) {
@@ -90,10 +90,10 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
                 Some(leaf) => {
                     let [_, end] = edges();
                     side.leaf = leaf;
-                    side.hidden = leaf.hidden();
+                    side.order = leaf.order(leaf.state());
                     // SAFETY: a leaf, protected by the caller's guard.
-                    side.left = 0..unsafe { search::before(leaf, end) };
-                    side.last = side.left.end < leaf.len();
+                    side.left = 0..unsafe { search::before(leaf, &side.order, end) };
+                    side.last = side.left.end < side.order.len();
                 }
                 None => self.done = true,
             }
@@ -118,19 +118,18 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
                 // SAFETY: the caller's promise.
                 let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, end) };
                 self.back = leaf.map(|leaf| {
+                    let order = leaf.order(leaf.state());
                     // SAFETY: a leaf, protected by the caller's guard.
-                    let left = unsafe { search::before(leaf, start)..search::before(leaf, end) };
-                    Side { cursor, leaf, last: left.start > 0, left, hidden: leaf.hidden() }
+                    let left =
+                        unsafe { search::before(leaf, &order, start)..search::before(leaf, &order, end) };
+                    Side { cursor, leaf, last: left.start > 0, left, order }
                 });
                 self.done = self.back.is_none();
                 continue;
             };
             if let Some(index) = side.left.next_back() {
-                if index == side.hidden {
-                    continue;
-                }
-                // SAFETY: within the leaf.
-                let item = unsafe { side.leaf.item(index) };
+                // SAFETY: it is there.
+                let item = unsafe { side.leaf.item(side.order.place(index)) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
                 let behind = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Greater;
                 if !self.front_key.is_null() && !behind(self.front_key) {
@@ -144,9 +143,9 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
                 Some(leaf) => {
                     let [start, _] = edges();
                     side.leaf = leaf;
-                    side.hidden = leaf.hidden();
+                    side.order = leaf.order(leaf.state());
                     // SAFETY: a leaf, protected by the caller's guard.
-                    side.left = unsafe { search::before(leaf, start) }..leaf.len();
+                    side.left = unsafe { search::before(leaf, &side.order, start) }..side.order.len();
                     side.last = side.left.start > 0;
                 }
                 None => self.done = true,
@@ -163,10 +162,25 @@ pub(in crate::ordered_map) struct Leaves<K, V, L: Layout<K, V>> {
     len: usize,
 }
 
-type Part<K, V, L> = (Ref<K, V, L>, Range<usize>);
+/// A leaf as it was at one moment, and which of its entries belong to a range.
+struct Part<K, V, L: Layout<K, V>> {
+    leaf: Ref<K, V, L>,
+    state: State,
+    order: Order,
+    range: Range<usize>,
+}
 
-fn part<K, V, L: Layout<K, V>>((leaf, range): Part<K, V, L>) -> Taken<K, V, L> {
-    Taken { leaf: Some(leaf), range }
+impl<K, V, L: Layout<K, V>> PartialEq for Part<K, V, L> {
+    fn eq(&self, other: &Self) -> bool {
+        self.leaf == other.leaf
+            && self.state == other.state
+            && self.order == other.order
+            && self.range == other.range
+    }
+}
+
+fn part<K, V, L: Layout<K, V>>(part: Part<K, V, L>) -> Taken<K, V, L> {
+    Taken { leaf: Some(part.leaf), order: part.order, range: part.range }
 }
 
 impl<K, V, L: Layout<K, V>> Leaves<K, V, L> {
@@ -204,8 +218,8 @@ impl<K, V, L: Layout<K, V>> Leaves<K, V, L> {
 }
 
 impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
-    /// The entries between two edges as they were at one moment: leaves that are the same in two collections were all there
-    /// between them, for none ever comes back, and so was what moves had made of them, for a move is decided once. A repetition
+    /// The entries between two edges as they were at one moment: leaves that are the same, and hold the same, in two collections
+    /// were all there between them, for neither ever comes back, and so was what moves had made of them, for a move is decided once. A repetition
     /// is due to a change that another thread made.
     pub(in crate::ordered_map) fn snapshot<Q: ?Sized + Comparable<K>>(
         &self,
@@ -218,17 +232,14 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             // SAFETY: the guard protects all that is reached.
             let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, start) };
             while let Some(leaf) = next {
-                // SAFETY: a leaf.
-                let until = unsafe { search::before(leaf, end) };
-                let is_last = until < leaf.len();
+                let state = leaf.state();
+                let order = leaf.order(state);
+                // SAFETY: a leaf, and its order.
+                let until = unsafe { search::before(leaf, &order, end) };
+                let is_last = until < order.len();
                 // SAFETY: as above.
-                let from = if leaves.is_empty() { unsafe { search::before(leaf, start) } } else { 0 };
-                let (until, hidden) = (until.max(from), leaf.hidden());
-                if (from..until).contains(&hidden) {
-                    leaves.extend([(leaf, from..hidden), (leaf, hidden + 1..until)]);
-                } else {
-                    leaves.push((leaf, from..until));
-                }
+                let from = if leaves.is_empty() { unsafe { search::before(leaf, &order, start) } } else { 0 };
+                leaves.push(Part { leaf, state, order, range: from..until.max(from) });
                 next = if is_last { None } else { cursor.right() };
             }
             leaves
@@ -242,7 +253,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 break;
             }
         }
-        let len = leaves.iter().map(|(_, range)| range.len()).sum();
+        let len = leaves.iter().map(|part| part.range.len()).sum();
         Leaves { leaves: leaves.into_iter(), front: Taken::none(), back: Taken::none(), len }
     }
 
@@ -252,12 +263,11 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         edge: Edge<'_, Q>,
         _guard: &R::Guard,
     ) -> Option<Item<K, V>> {
-        self.nearest(edge, Cursor::right, |leaf, hidden| {
-            // SAFETY: a leaf, and an index within it.
+        self.nearest(edge, Cursor::right, |leaf, order| {
+            // SAFETY: a leaf, and its order.
             unsafe {
-                let index = search::before(leaf, edge);
-                let index = index + usize::from(index == hidden);
-                (index < leaf.len()).then(|| leaf.item(index))
+                let index = search::before(leaf, order, edge);
+                (index < order.len()).then(|| leaf.item(order.place(index)))
             }
         })
     }
@@ -268,12 +278,11 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         edge: Edge<'_, Q>,
         _guard: &R::Guard,
     ) -> Option<Item<K, V>> {
-        self.nearest(edge, Cursor::left, |leaf, hidden| {
-            // SAFETY: a leaf, and an index within it.
+        self.nearest(edge, Cursor::left, |leaf, order| {
+            // SAFETY: a leaf, and its order.
             unsafe {
-                let index = search::before(leaf, edge).checked_sub(1)?;
-                let index = if index == hidden { index.checked_sub(1)? } else { index };
-                Some(leaf.item(index))
+                let index = search::before(leaf, order, edge).checked_sub(1)?;
+                Some(leaf.item(order.place(index)))
             }
         })
     }
@@ -284,23 +293,24 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         &self,
         edge: Edge<'_, Q>,
         step: impl Fn(&mut Cursor<K, V, L>) -> Option<Ref<K, V, L>>,
-        choose: impl Fn(Ref<K, V, L>, usize) -> Option<Item<K, V>>,
+        choose: impl Fn(Ref<K, V, L>, &Order) -> Option<Item<K, V>>,
     ) -> Option<Item<K, V>> {
-        let mut passed: Vec<Ref<K, V, L>> = Vec::new();
+        let mut passed: Vec<(Ref<K, V, L>, State)> = Vec::new();
         loop {
             // SAFETY: the callers' guard protects all that is reached.
             let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, edge) };
             let (mut count, mut same, mut found) = (0, true, None);
             while let Some(leaf) = next {
                 // If a move is decided meanwhile that hid something here, or will, this leaf is passed in one of two rounds only.
-                found = choose(leaf, leaf.hidden());
+                let state = leaf.state();
+                found = choose(leaf, &leaf.order(state));
                 if count == 0 && found.is_some() {
                     return found;
                 }
-                if passed.get(count) != Some(&leaf) {
+                if passed.get(count) != Some(&(leaf, state)) {
                     same = false;
                     passed.truncate(count);
-                    passed.push(leaf);
+                    passed.push((leaf, state));
                 }
                 count += 1;
                 if found.is_some() {
@@ -331,66 +341,50 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let mut removed = 0;
         // SAFETY: the guard protects all that is reached.
         let (mut cursor, mut next) = unsafe { Cursor::seek(&self.root, start) };
-        let mut from = next.map_or(0, |leaf| {
-            // SAFETY: a leaf.
-            unsafe { search::before(leaf, start) }
-        });
+        let mut is_first = true;
         while let Some(leaf) = next {
-            // SAFETY: a leaf.
-            let until = unsafe { search::before(leaf, end) };
-            let (mut kept, mut doomed) = (Vec::new(), Vec::new());
-            let mut kept_from = 0;
-            let hidden = leaf.hidden();
+            let state = leaf.state();
+            let order = leaf.order(state);
+            // SAFETY: a leaf, and its order.
+            let until = unsafe { search::before(leaf, &order, end) };
+            // SAFETY: as above.
+            let from = if is_first { unsafe { search::before(leaf, &order, start) } } else { 0 };
+            let mut doomed = Order::EMPTY;
             for index in from..until {
-                // SAFETY: within the leaf; key and value are protected by the guard.
-                if index != hidden && !unsafe { keeps(leaf.item(index), &mut keep) } {
-                    kept.push(Run::new(Some(leaf), kept_from..index));
-                    doomed.push(index);
-                    kept_from = index + 1;
+                // SAFETY: it is there; key and value are protected by the guard.
+                if !unsafe { keeps(leaf.item(order.place(index)), &mut keep) } {
+                    doomed.push(order.place(index));
                 }
             }
-            kept.push(Run::new(Some(leaf), kept_from..leaf.len()));
-            // SAFETY: these runs are within the leaf, and leave out what is doomed; it is exchanged only if no move is pending in it.
-            if !doomed.is_empty() && !unsafe { self.prune(leaf, &kept, &doomed, guard) } {
-                for index in core::mem::take(&mut doomed) {
-                    // SAFETY: within the leaf, which the guard protects.
-                    let probe = Probe::new::<K>(unsafe { &*leaf.item(index).key });
-                    let gone = self.remove_if(probe, |key, value| !keep(key, value), guard);
-                    removed += usize::from(matches!(gone, Ok(Some(_))));
-                }
+            if doomed.len() > 0 {
+                removed += match self.prune(leaf, state, doomed, guard) {
+                    true => doomed.len(),
+                    false => {
+                        let each = doomed.as_slice().iter().filter(|&&place| {
+                            // SAFETY: it was there, in a leaf that the guard protects.
+                            let probe = Probe::new::<K>(unsafe { &*leaf.item(place.into()).key });
+                            let gone = self.remove_if(probe, |key, value| !keep(key, value), guard);
+                            matches!(gone, Ok(Some(_)))
+                        });
+                        each.count()
+                    }
+                };
             }
-            removed += doomed.len();
-            from = 0;
-            next = if until < leaf.len() { None } else { cursor.right() };
+            is_first = false;
+            next = if until < order.len() { None } else { cursor.right() };
         }
         removed
     }
 
-    /// Removes the `doomed` of a leaf in one exchange, if the leaf is still in the map.
-    ///
-    /// # Safety
-    ///
-    /// `kept` are all the others, in order.
-    unsafe fn prune(
-        &self,
-        leaf: Ref<K, V, L>,
-        kept: &[Run<K, V, L>],
-        doomed: &[usize],
-        guard: &R::Guard,
-    ) -> bool
+    /// Removes the `doomed` of a leaf in one exchange, if the leaf is still in the map and holds what it held.
+    fn prune(&self, leaf: Ref<K, V, L>, state: State, doomed: Order, guard: &R::Guard) -> bool
     where
         K: Ord,
     {
-        // SAFETY: within the leaf, and not empty.
-        let edge = Edge::Below(Probe::new::<K>(unsafe { &*leaf.item(doomed[0]).key }));
+        // SAFETY: it was there.
+        let edge = Edge::Below(Probe::new::<K>(unsafe { &*leaf.item(doomed.place(0)).key }));
         let place = self.place(edge, guard);
-        if place.leaf != Some(leaf) {
-            return false;
-        }
-        // SAFETY: the caller's promise.
-        let new = unsafe { Ref::leaf(kept, None, None) };
-        // SAFETY: the new leaf is the old one without the doomed.
-        unsafe { self.replace(&place, leaf, new, doomed.iter().copied(), edge, guard) }
+        place.leaf == Some(leaf) && place.state == state && self.take(place, doomed, edge, guard).is_some()
     }
 }
 

@@ -4,7 +4,8 @@ use equivalent::Comparable;
 
 use super::entry::{Fresh, Item};
 use super::form::Layout;
-use super::search::{self, Edge, Probe};
+use super::search::{Edge, Probe};
+use super::state::Order;
 use super::{Raw, Taken};
 use crate::compute::Operation;
 use crate::reclaim::Reclaim;
@@ -35,17 +36,17 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let mut fresh = Fresh::new(key, value);
         loop {
             let place = self.place(Edge::Below(Probe::new::<K>(fresh.key())), guard);
-            // SAFETY: a leaf that the guard protects.
-            let found = unsafe { search::find(place.leaf, Probe::new::<K>(fresh.key())) };
+            let found = place.find(Probe::new::<K>(fresh.key()));
             if let (Ok(index), Some(leaf)) = (found, place.leaf) {
                 let (key, value) = fresh.into_pair();
                 // SAFETY: within the leaf.
                 return Err((unsafe { leaf.item(index) }, key, value));
             }
-            if let Some(item) = self.put(&place, found, &mut fresh, guard) {
+            if let Some(put) = self.put(place, found, &mut fresh, guard) {
                 fresh.give();
-                self.has_put(&place, found, &item, guard);
-                return Ok(item);
+                let new = put.new;
+                self.has_put(put, guard);
+                return Ok(new);
             }
         }
     }
@@ -62,8 +63,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     {
         loop {
             let place = self.place(Edge::Below(Probe::new::<K>(&key)), guard);
-            // SAFETY: a leaf that the guard protects.
-            let found = unsafe { search::find(place.leaf, Probe::new::<K>(&key)) };
+            let found = place.find(Probe::new::<K>(&key));
             let current = match (found, place.leaf) {
                 // SAFETY: within the leaf.
                 (Ok(index), Some(leaf)) => Some(unsafe { leaf.item(index) }),
@@ -73,9 +73,10 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 (Operation::Abort(result), _) => return Computed::Aborted(result),
                 (Operation::Insert(value), _) => {
                     let mut fresh = Fresh::new(key, value);
-                    if let Some(new) = self.put(&place, found, &mut fresh, guard) {
+                    if let Some(put) = self.put(place, found, &mut fresh, guard) {
                         fresh.give();
-                        return match self.has_put(&place, found, &new, guard) {
+                        let new = put.new;
+                        return match self.has_put(put, guard) {
                             Some(old) => Computed::Updated { old, new },
                             None => Computed::Inserted(new),
                         };
@@ -85,7 +86,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 }
                 (Operation::Remove, Ok(index)) => {
                     let edge = Edge::Below(Probe::new::<K>(&key));
-                    if let Some(mut taken) = self.take(&place, index..index + 1, edge, guard) {
+                    if let Some(mut taken) = self.take(place, Order::from_iter([index]), edge, guard) {
                         return Computed::Removed(taken.next().expect("one was taken"));
                     }
                 }
@@ -110,8 +111,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let mut from = core::ptr::null();
         loop {
             let place = self.place(Edge::Below(probe), guard);
-            // SAFETY: a leaf that the guard protects.
-            let found = unsafe { search::find(place.leaf, probe) };
+            let found = place.find(probe);
             let (Ok(index), Some(leaf)) = (found, place.leaf) else { return None };
             // SAFETY: within the leaf; key and value are protected by the guard.
             let (current, key, value) = unsafe {
@@ -125,9 +125,10 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 None => Fresh::new(key.clone(), f(value)),
             };
             from = current.value;
-            if let Some(item) = self.put(&place, found, &mut new, guard) {
+            if let Some(put) = self.put(place, found, &mut new, guard) {
                 new.give();
-                let old = self.has_put(&place, found, &item, guard).expect("the key was found");
+                let item = put.new;
+                let old = self.has_put(put, guard).expect("the key was found");
                 return Some([item, old]);
             }
             fresh = Some(new);
@@ -146,8 +147,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     {
         loop {
             let place = self.place(Edge::Below(probe), guard);
-            // SAFETY: a leaf that the guard protects.
-            let found = unsafe { search::find(place.leaf, probe) };
+            let found = place.find(probe);
             let (Ok(index), Some(leaf)) = (found, place.leaf) else { return Ok(None) };
             // SAFETY: within the leaf; key and value are protected by the guard.
             let (current, wanted) = unsafe {
@@ -157,7 +157,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             if !wanted {
                 return Err(current);
             }
-            if self.take(&place, index..index + 1, Edge::Below(probe), guard).is_some() {
+            if self.take(place, Order::from_iter([index]), Edge::Below(probe), guard).is_some() {
                 return Ok(Some(current));
             }
         }
@@ -175,15 +175,16 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     {
         self.pop(
             Edge::First,
-            |place| {
-                let mut holds = |index: usize| {
-                    // SAFETY: within the leaf; key and value are protected by the guard.
+            |place, order| {
+                let mut holds = |place_in: usize| {
+                    // SAFETY: it is there; key and value are protected by the guard.
                     place.leaf.is_some_and(|leaf| unsafe {
-                        let item = leaf.item(index);
+                        let item = leaf.item(place_in);
                         predicate(&*item.key, &*item.value)
                     })
                 };
-                0..(0..place.len().min(max)).take_while(|&index| holds(index)).count()
+                let first = order.as_slice().iter().copied().map(usize::from);
+                first.take(max).take_while(|&place| holds(place)).collect()
             },
             guard,
         )
@@ -194,7 +195,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     where
         K: Ord,
     {
-        self.pop(Edge::Last, |place| place.len() - 1..place.len(), guard).next()
+        self.pop(Edge::Last, |_, order| Order::from_iter([order.place(order.len() - 1)]), guard).next()
     }
 
     /// Takes what `choose` says out of the first or the last leaf. An empty one is merged away first: to go on to its neighbour
@@ -202,7 +203,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     fn pop(
         &self,
         edge: Edge<'_, K>,
-        mut choose: impl FnMut(&super::Place<'_, K, V, L>) -> core::ops::Range<usize>,
+        mut choose: impl FnMut(&super::Place<'_, K, V, L>, &Order) -> Order,
         guard: &R::Guard,
     ) -> Taken<K, V, L>
     where
@@ -217,11 +218,11 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 self.tend(edge, guard);
                 continue;
             }
-            let range = choose(&place);
-            if range.is_empty() {
+            let gone = choose(&place, &place.order());
+            if gone.len() == 0 {
                 return Taken::none();
             }
-            if let Some(taken) = self.take(&place, range, edge, guard) {
+            if let Some(taken) = self.take(place, gone, edge, guard) {
                 return taken;
             }
         }
