@@ -80,7 +80,7 @@ mod world {
     #[doc(hidden)]
     pub use loom;
 
-    use super::model::reader_loads_are_rmws;
+    use super::model::{reader_loads_are_rmws, total_order};
     use super::mutant;
 
     #[track_caller]
@@ -88,6 +88,15 @@ mod world {
         if !mutant::removes() {
             loom::sync::atomic::fence(order);
         }
+    }
+
+    /// Before an access of this order; the order. loom takes `SeqCst` for `AcqRel`: where a model asks for its total order, a fence
+    /// stands before each such access.
+    fn ordered(order: Ordering) -> Ordering {
+        if order == Ordering::SeqCst && total_order() {
+            loom::sync::atomic::fence(order);
+        }
+        order
     }
 
     /// loom's atomics, with one switch: in a run whose reader loads are RMWs a `load` is a read-modify-write that
@@ -107,7 +116,7 @@ mod world {
                 }
                 #[track_caller]
                 pub(crate) fn load(&self, order: Ordering) -> $value {
-                    let order = mutant::weaken(order);
+                    let order = ordered(mutant::weaken(order));
                     if reader_loads_are_rmws() {
                         // AcqRel: it always fails, so `order` is what counts.
                         let never = <$value>::MAX;
@@ -119,32 +128,32 @@ mod world {
                 #[allow(dead_code, reason = "not every width is stored")]
                 #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.0.store(value, mutant::weaken(order));
+                    self.0.store(value, ordered(mutant::weaken(order)));
                 }
                 #[allow(dead_code, reason = "not every width is exchanged")]
                 #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    self.0.swap(value, mutant::weaken(order))
+                    self.0.swap(value, ordered(mutant::weaken(order)))
                 }
                 #[allow(dead_code, reason = "not every width is added to")]
                 #[track_caller]
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_add(value, mutant::weaken(order))
+                    self.0.fetch_add(value, ordered(mutant::weaken(order)))
                 }
                 #[allow(dead_code, reason = "not every width is subtracted from")]
                 #[track_caller]
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_sub(value, mutant::weaken(order))
+                    self.0.fetch_sub(value, ordered(mutant::weaken(order)))
                 }
                 #[allow(dead_code, reason = "not every width has bits")]
                 #[track_caller]
                 pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_or(value, mutant::weaken(order))
+                    self.0.fetch_or(value, ordered(mutant::weaken(order)))
                 }
                 #[allow(dead_code, reason = "not every width has bits")]
                 #[track_caller]
                 pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_and(value, mutant::weaken(order))
+                    self.0.fetch_and(value, ordered(mutant::weaken(order)))
                 }
                 #[track_caller]
                 pub(crate) fn compare_exchange(
@@ -157,7 +166,7 @@ mod world {
                     self.0.compare_exchange(
                         current,
                         new,
-                        mutant::weaken(success),
+                        ordered(mutant::weaken(success)),
                         mutant::weaken_failure(failure),
                     )
                 }
@@ -213,7 +222,7 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn load(&self, order: Ordering) -> *mut T {
-            let order = mutant::weaken(order);
+            let order = ordered(mutant::weaken(order));
             if reader_loads_are_rmws() {
                 // AcqRel: it always fails, so `order` is what counts.
                 let never = core::ptr::without_provenance_mut(usize::MAX);
@@ -224,11 +233,11 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-            self.0.store(value, mutant::weaken(order));
+            self.0.store(value, ordered(mutant::weaken(order)));
         }
         #[track_caller]
         pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-            self.0.swap(value, mutant::weaken(order))
+            self.0.swap(value, ordered(mutant::weaken(order)))
         }
         #[track_caller]
         pub(crate) fn compare_exchange(
@@ -238,7 +247,8 @@ mod world {
             success: Ordering,
             failure: Ordering,
         ) -> Result<*mut T, *mut T> {
-            self.0.compare_exchange(current, new, mutant::weaken(success), mutant::weaken_failure(failure))
+            let success = ordered(mutant::weaken(success));
+            self.0.compare_exchange(current, new, success, mutant::weaken_failure(failure))
         }
         #[track_caller]
         pub(crate) fn with_mut<U>(&mut self, f: impl FnOnce(&mut *mut T) -> U) -> U {
@@ -394,6 +404,7 @@ pub mod model {
         static READER_RMWS: Cell<bool> = const { Cell::new(false) };
         static ASYMMETRIC: Cell<bool> = const { Cell::new(false) };
         static LOGS: Cell<bool> = const { Cell::new(false) };
+        static TOTAL_ORDER: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Lets leaves of ordered maps use their logs in this execution: else every insertion makes a new leaf, so that models of splits
@@ -414,6 +425,10 @@ pub mod model {
         ASYMMETRIC.with(Cell::get)
     }
 
+    pub(super) fn total_order() -> bool {
+        TOTAL_ORDER.with(Cell::get)
+    }
+
     /// Which barriers the model's threads have.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Barriers {
@@ -421,6 +436,9 @@ pub mod model {
         Fence,
         /// A light side and a heavy side that order light against heavy, and never light against light.
         Asymmetric,
+        /// As `Fence`, and `SeqCst` accesses have their total order, by a fence before each, since loom takes them for
+        /// `AcqRel`. Its fences also synchronise, which the accesses do not: for models about that order, and no others.
+        TotalOrder,
     }
 
     /// Explores `f` twice, with true loads and with reader loads as RMWs, and returns the executions of both runs.
@@ -449,6 +467,7 @@ pub mod model {
             }
             READER_RMWS.with(|switch| switch.set(rmws));
             ASYMMETRIC.with(|switch| switch.set(barriers == Barriers::Asymmetric));
+            TOTAL_ORDER.with(|switch| switch.set(barriers == Barriers::TotalOrder));
             let (f, counter) = (f.clone(), executions.clone());
             builder.check(move || {
                 // Relaxed: one thread of the system runs a model.
@@ -459,6 +478,7 @@ pub mod model {
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));
+            TOTAL_ORDER.with(|switch| switch.set(false));
             // Relaxed: as above.
             let executions = executions.load(Ordering::Relaxed);
             assert!(

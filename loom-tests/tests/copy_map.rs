@@ -114,7 +114,7 @@ models_without_barriers! {
     }
 
     /// A slow reader: the place that it looks at is freed, and another key of the same tag is put there.
-    reuse(Some(3), 1200) {
+    reuse(Some(3), 500) {
         let map = sized(4, &[A]);
         let writer = go(&map, |map| {
             assert_eq!(map.remove(&A), Some(value(A, 0)));
@@ -167,7 +167,7 @@ models_without_barriers! {
     }
 
     /// A slow updater: the entry that it found is removed, and its place holds another key of the same tag.
-    late_update(Some(3), 700) {
+    late_update(Some(3), 400) {
         let map = sized(4, &[A]);
         let updater = go(&map, |map| add(map, A));
         let writer = go(&map, |map| {

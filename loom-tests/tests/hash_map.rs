@@ -145,7 +145,7 @@ models_without_barriers! {
     }
 
     /// A place is freed and used again under a reader's eyes: what it finds once, it finds again.
-    reuse(Some(3), 700) {
+    reuse(Some(3), 600) {
         let map = map(&[A, B]);
         let writer = go(&map, |map| {
             remove(map, A);
@@ -210,7 +210,7 @@ models_without_barriers! {
     }
 
     /// A place that a loser gives back is taken by an insertion of another key.
-    released(Some(3), 1500) {
+    released(Some(3), 1300) {
         let map = sized(8, &[]);
         let loser = go(&map, |map| insert(map, A, 1));
         let other = go(&map, |map| (insert(map, A, 2), insert(map, A2, 3)));

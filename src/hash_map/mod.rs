@@ -82,7 +82,8 @@ pub enum RandomState {}
 ///
 /// # Guarantees
 ///
-/// - Every operation on one key is linearizable, and every conditional one is a single atomic step. What a thread did before it
+/// - Every operation on one key is linearizable, and every conditional one is a single atomic step. All keys, and all maps, have
+///   one order: two threads that each insert a key and then look for the other's do not both miss it. What a thread did before it
 ///   put a value in happens before what another does that finds it.
 /// - Entries never move: a reference stays good while it is lent, whatever others do to the map.
 /// - Weaker: [`len`](Self::len) is exact only when nobody changes the map. An iteration yields each key that is there

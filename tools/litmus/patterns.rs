@@ -74,7 +74,7 @@ pub extern "C" fn push_and_look_unfenced(mine: &AtomicU64, other: &AtomicU64) ->
     other.load(Acquire)
 }
 
-/// A leaf is exchanged and another one read (`ordered_map/raw`).
+/// A leaf or a bucket's header is exchanged and another one read (`ordered_map/raw`, `hash_map/raw`).
 #[unsafe(no_mangle)]
 pub extern "C" fn exchange_and_read(mine: &AtomicU64, other: &AtomicU64) -> u64 {
     mine.swap(1, SeqCst);
@@ -86,4 +86,17 @@ pub extern "C" fn exchange_and_read(mine: &AtomicU64, other: &AtomicU64) -> u64 
 pub extern "C" fn exchange_and_read_acqrel(mine: &AtomicU64, other: &AtomicU64) -> u64 {
     mine.swap(1, AcqRel);
     other.load(Relaxed)
+}
+
+/// Two maps as they must not be: with an exchange that acquires and releases, or releases only, and an acquiring load.
+#[unsafe(no_mangle)]
+pub extern "C" fn exchange_acqrel_and_acquire(mine: &AtomicU64, other: &AtomicU64) -> u64 {
+    mine.swap(1, AcqRel);
+    other.load(Acquire)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn exchange_release_and_acquire(mine: &AtomicU64, other: &AtomicU64) -> u64 {
+    mine.swap(1, Release);
+    other.load(Acquire)
 }

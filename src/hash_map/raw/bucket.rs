@@ -87,9 +87,9 @@ impl<T: Slot> Bucket<T> {
 
     #[inline(always)]
     pub(super) fn header(&self) -> Header<T::Layout> {
-        // Acquire: pairs with the Release of commits, for the entries, and keeps the slots' loads behind it. It is where a
-        // look-up that finds nothing takes effect.
-        Header::new(self.header.load(Ordering::Acquire))
+        // SeqCst: pairs with commits, for the entries, and keeps the slots' loads behind it. It is where a look-up that
+        // finds nothing takes effect.
+        Header::new(self.header.load(Ordering::SeqCst))
     }
 
     /// The second line, if there is one.
@@ -157,23 +157,24 @@ impl<T: Slot> Bucket<T> {
             return header;
         }
         let freeze = Header::<T::Layout>::FREEZE;
-        // AcqRel: after all commits; whoever sees the bit sees what its setter saw.
-        Header::new(self.header.fetch_or(freeze, Ordering::AcqRel) | freeze)
+        // SeqCst: after all commits; whoever sees the bit sees what its setter saw, and who does not comes before all that is done
+        // elsewhere because of it.
+        Header::new(self.header.fetch_or(freeze, Ordering::SeqCst) | freeze)
     }
 
     /// The block that has replaced the lines, with its tag.
     pub(super) fn block(&self) -> Tagged<Block<T::Item>> {
-        // Acquire: pairs with the Release of whoever put it there.
-        self.extra().map_or(ptr::null_mut(), |extra| extra.block.load(Ordering::Acquire))
+        // SeqCst: pairs with the exchange that put it there. It is where a look-up in it takes effect.
+        self.extra().map_or(ptr::null_mut(), |extra| extra.block.load(Ordering::SeqCst))
     }
 
     /// Puts a block in the place of another, or of the lines (null); false if that was not there any more.
     pub(super) fn set_block(&self, old: Tagged<Block<T::Item>>, new: Box<Block<T::Item>>) -> bool {
         let Some(extra) = self.extra() else { return false };
         let new = Box::into_raw(new);
-        // Release: publishes the block and its entries; Acquire: after the changes before. Losing means that another
-        // change was made, or that the block was frozen. The linearization point of all changes in a block.
-        let set = extra.block.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        // SeqCst: publishes the block and its entries, after the changes before. Losing means that another change was made, or
+        // that the block was frozen. The linearization point of all changes in a block.
+        let set = extra.block.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if !set {
             // SAFETY: from above, and not published.
             drop(unsafe { Box::from_raw(new) });
@@ -193,9 +194,9 @@ impl<T: Slot> Bucket<T> {
         // Acquire: as in `block`.
         let mut tagged = extra.block.load(Ordering::Acquire);
         while !is_frozen(tagged) {
-            // AcqRel: after the change before; who finds it frozen sees the header frozen. Losing means that it was frozen or
-            // changed, which cannot go on for ever without operations that succeed.
-            match extra.block.compare_exchange(tagged, frozen(tagged), Ordering::AcqRel, Ordering::Acquire) {
+            // SeqCst: as in `freeze_header`. Losing means that it was frozen or changed, which cannot go on for ever without operations
+            // that succeed.
+            match extra.block.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tagged = now,
             }
@@ -220,8 +221,8 @@ impl<T: Slot> Bucket<T> {
 
     /// Changes the header of a bucket of a new table, if it is as it should be.
     pub(super) fn take(&self, from: Header<T::Layout>, to: Header<T::Layout>) -> bool {
-        // Release: publishes what is in the bucket. Acquire: after what other helpers did with it.
-        self.header.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        // SeqCst: publishes what is in the bucket, after what other helpers did with it, and sends look-ups here.
+        self.header.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Frees the second line and the block, and no entries.

@@ -84,8 +84,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         let bits = bits.clamp(table.bits().saturating_sub(WIDEST), table.bits() + WIDEST);
         let Some(next) = Table::new(bits, Some(table.len())) else { return };
         let next = Box::into_raw(next);
-        // Release: publishes the table. Losing means that another thread started one.
-        if table.next.compare_exchange(ptr::null_mut(), next, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        // SeqCst: publishes the table, to look-ups that found none. Losing means that another thread started one.
+        if table.next.compare_exchange(ptr::null_mut(), next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             // SAFETY: from above, and not published.
             drop(unsafe { Box::from_raw(next) });
         }

@@ -22,6 +22,14 @@
 //! *a key has one place.* An insertion commits under a header in which the key was absent, and all insertions into a bucket
 //! commit in its header; a child opens once, with what its sources held.
 //!
+//! *All keys have one order.* Linearizability composes: who inserts into one bucket and misses what another thread inserted into
+//! a second bucket, or map, came first, and is not missed there in turn. The orders of single words do not give that. So all
+//! steps that change what is in the map, and those that say where it is (a freeze, an opening, the first table), are `SeqCst`
+//! exchanges, and the loads at which a look-up takes effect are `SeqCst` loads. These are instructions that `AcqRel` and
+//! `Acquire` are on x86 and baseline ARM too; a fence would not be, and one on the writers' side would not do for readers alone.
+//! A look-up may be in an old place: what it then reads comes before the freeze in that order, which comes before the opening
+//! and everything that was done in the new place.
+//!
 //! **Progress.** An operation repeats when an exchange failed: another operation's commit, replacement or removal (which is
 //! progress), a claim (an operation claims each place of a line once), a freeze (once for each bucket of a table), a migration's
 //! step (finitely many). A stopped thread leaves behind, at the most: a claimed place, which the bucket can do without, down to
@@ -148,18 +156,19 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
 
     #[inline(always)]
     fn root<'g>(&'g self, _guard: &'g R::Guard) -> Option<&'g Table<M::Slot>> {
-        // Acquire: pairs with the Release that put it there, for its buckets.
+        // SeqCst: pairs with the exchange that put it there, for its buckets. Where there is none, this is where a look-up
+        // takes effect.
         // SAFETY: tables are freed through the reclaimer, after they were unlinked from the root.
-        unsafe { self.root.load(Ordering::Acquire).as_ref() }
+        unsafe { self.root.load(Ordering::SeqCst).as_ref() }
     }
 
     #[cold]
     fn make_root<'g>(&'g self, guard: &'g R::Guard) -> &'g Table<M::Slot> {
         if let Some(table) = Table::new(0, None).map(Box::into_raw) {
-            // Release: publishes the table. Losing means that there is one.
+            // SeqCst: publishes the table, to look-ups that found none. Losing means that there is one.
             if self
                 .root
-                .compare_exchange(ptr::null_mut(), table, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(ptr::null_mut(), table, Ordering::SeqCst, Ordering::Relaxed)
                 .is_err()
             {
                 // SAFETY: from above, and not published.
@@ -205,10 +214,10 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     /// The table that this one is moved to.
     #[inline]
     pub(super) fn next<'g>(&'g self, table: &'g Table<M::Slot>) -> Option<&'g Table<M::Slot>> {
-        // Acquire: pairs with the Release in `start`, for its buckets.
+        // SeqCst: pairs with the exchange in `start`, for its buckets; if there is none, none is in use yet.
         // SAFETY: a table that is reached under a guard is not freed before that ends, and it has its next table's life:
         // that is retired after it, or with the map.
-        unsafe { table.next.load(Ordering::Acquire).as_ref() }
+        unsafe { table.next.load(Ordering::SeqCst).as_ref() }
     }
 
     /// The next table, if the child of a hash is open there.
@@ -324,7 +333,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 // As in `make_root`.
                 if self
                     .root
-                    .compare_exchange(ptr::null_mut(), table, Ordering::AcqRel, Ordering::Relaxed)
+                    .compare_exchange(ptr::null_mut(), table, Ordering::SeqCst, Ordering::Relaxed)
                     .is_err()
                 {
                     // SAFETY: from above, and not published.

@@ -110,7 +110,8 @@ impl<K, V> Bucket<Pointer<K, V>> {
             // Acquire: behind the slot's load, before its repetition (invariant 3).
             let now = self.header();
             let valid = now == header || now.is_valid(place);
-            let again = slot.load(Ordering::Acquire);
+            // SeqCst: in one order with replacements and removals in other places, as the header with insertions.
+            let again = slot.load(Ordering::SeqCst);
             if object(again) != Some(pointer) {
                 tagged = again; // replaced, or removed: whatever is there now
             } else if valid {
@@ -123,12 +124,12 @@ impl<K, V> Bucket<Pointer<K, V>> {
 
     /// Puts an entry with the same key in a found one's place.
     pub(super) fn replace(&self, found: &Found<K, V>, new: NonNull<Entry<K, V>>) -> bool {
-        // Release: publishes the entry; Acquire on success: what we lend comes after what its inserter did. Losing means
-        // that the entry was replaced, removed or frozen. The linearization point of a replacement.
+        // SeqCst: publishes the entry; what we lend comes after what its inserter did. Losing means that the entry was replaced,
+        // removed or frozen. The linearization point of a replacement.
         !is_frozen(found.tagged)
             && self
                 .slot(found.place)
-                .compare_exchange(found.tagged, new.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(found.tagged, new.as_ptr(), Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
     }
 
@@ -138,7 +139,7 @@ impl<K, V> Bucket<Pointer<K, V>> {
         let removed = !is_frozen(found.tagged)
             && self
                 .slot(found.place)
-                .compare_exchange(found.tagged, empty(), Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(found.tagged, empty(), Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok();
         if removed {
             self.free(found.place);
@@ -159,9 +160,9 @@ impl<K, V> Bucket<Pointer<K, V>> {
     /// Commits a claimed place under the header in which the key was found absent.
     pub(super) fn commit(&self, header: Header, place: usize, hash: u64) -> bool {
         let new = header.committed(place, Header::tag(hash)).0;
-        // Release: publishes the entry. Acquire: we come after all earlier commits. Losing means that the header
-        // changed, perhaps by an insertion of the same key. The linearization point of an insertion.
-        self.header.compare_exchange(header.0, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        // SeqCst: publishes the entry, and comes after all earlier commits. Losing means that the header changed, perhaps by an
+        // insertion of the same key. The linearization point of an insertion.
+        self.header.compare_exchange(header.0, new, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Gives back a place that was claimed and not committed.
@@ -179,9 +180,9 @@ impl<K, V> Bucket<Pointer<K, V>> {
             // Acquire: as in `check`.
             let mut tagged = slot.load(Ordering::Acquire);
             while object(tagged).is_some() && !is_frozen(tagged) {
-                // AcqRel: after the entry was put here; who finds it frozen sees the header frozen. Losing means that it
-                // was frozen, removed or replaced, which cannot go on for ever without operations that succeed.
-                match slot.compare_exchange(tagged, frozen(tagged), Ordering::AcqRel, Ordering::Acquire) {
+                // SeqCst: as in `freeze_header`, after the entry was put here. Losing means that it was frozen, removed or replaced,
+                // which cannot go on for ever without operations that succeed.
+                match slot.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                     Ok(_) => break,
                     Err(now) => tagged = now,
                 }

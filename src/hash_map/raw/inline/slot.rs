@@ -170,18 +170,16 @@ impl Bucket<Pair> {
     #[inline(always)]
     pub(super) fn commit(&self, header: Header, place: usize, hash: u64, old: Option<usize>) -> Option<bool> {
         let new = header.committed_once(place, Header::tag(hash), old)?;
-        // Release: publishes the words; what came before was acquired with `header`, which names it. Losing means that the header
-        // changed: a commit, perhaps of the same key, a removal, a claim, a freeze. The linearization point of insertions and
-        // updates.
-        Some(self.header.compare_exchange(header.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok())
+        // SeqCst: publishes the words. Losing means that the header changed: a commit, perhaps of the same key, a removal, a claim,
+        // a freeze. The linearization point of insertions and updates.
+        Some(self.header.compare_exchange(header.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok())
     }
 
     /// Removes what was found in a place.
     pub(super) fn remove(&self, header: Header, place: usize) -> bool {
         let new = header.freed(place);
-        // Release: who finds the key gone comes after us; what came before was acquired with `header`. Losing: as in `commit`.
-        // The linearization point of removals.
-        self.header.compare_exchange(header.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok()
+        // SeqCst: who finds the key gone comes after us. Losing: as in `commit`. The linearization point of removals.
+        self.header.compare_exchange(header.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Puts the words of all places that are valid in `header` into `out`.
