@@ -64,6 +64,10 @@ use crate::util::backoff::{self, Place};
 /// How often somebody looks at a slot whose holder is on its way before it looks for another one, or challenges.
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
 
+/// The ends, for the memory of races there.
+const BACK: usize = 0;
+const FRONT: usize = 1;
+
 /// A lap and an index: one per slot and lap, wrapping.
 pub(super) type Ticket = u64;
 
@@ -194,11 +198,16 @@ impl<T> Ring<T> {
         // All of these before the exchange, behind which the compiler would have to load them again.
         let (slot, lap, next, asymmetric) =
             (self.slot(tail), self.lap(tail), self.next(tail), self.asymmetric);
-        // The exchange is the linearization point, if `put` succeeds.
-        if slot.free(lap, asymmetric) == Free::Yes && Self::take(&self.tail, tail, next) {
+        if slot.free(lap, asymmetric) == Free::Yes {
+            // The linearization point, if `put` succeeds.
+            if !Self::take(&self.tail, tail, next) {
+                backoff::lost(self.place());
+                // SAFETY: the caller's promise.
+                return unsafe { self.push_slowly(item) };
+            }
             // SAFETY: the slot was free and the ticket is ours; the caller's promise.
             if unsafe { slot.put(item, lap, asymmetric) } {
-                backoff::won(self.producers());
+                self.won(BACK, tail, next);
                 return Ok(());
             }
             // SAFETY: ours still, and our item was not delivered.
@@ -216,7 +225,6 @@ impl<T> Ring<T> {
     #[cold]
     #[inline(never)]
     unsafe fn push_slowly(&self, item: *const T) -> Result<(), Ticket> {
-        let mut raced = false;
         let mut fenced = false;
         loop {
             // Acquire: as in `push`.
@@ -228,17 +236,15 @@ impl<T> Ring<T> {
                 }
                 return Err(tail);
             }
+            let next = self.next(tail);
             // The linearization point, if `put` succeeds.
-            if !Self::take(&self.tail, tail, self.next(tail)) {
-                raced = true;
-                backoff::lost_again(self.producers());
+            if !Self::take(&self.tail, tail, next) {
+                backoff::lost_again(self.place());
                 continue;
             }
             // SAFETY: the slot was free and the ticket is ours; the caller's promise.
             if unsafe { self.put(item, tail, free) } {
-                if !raced {
-                    backoff::won(self.producers());
-                }
+                self.won(BACK, tail, next);
                 return Ok(());
             }
         }
@@ -345,15 +351,19 @@ impl<T> Ring<T> {
         let head = self.head.load(Ordering::Acquire);
         let (slot, lap, next, asymmetric) =
             (self.slot(head), self.lap(head), self.next(head), self.asymmetric);
-        // The exchange is the linearization point.
-        if slot.is_full(lap) && Self::take(&self.head, head, next) {
+        if slot.is_full(lap) {
+            // The linearization point.
+            if !Self::take(&self.head, head, next) {
+                backoff::lost(self.place());
+                return self.pop_slowly();
+            }
             // SAFETY: seen full, and the ticket is ours.
             let value = unsafe { slot.read() };
             // SAFETY: the same, and the value was moved out.
             if unsafe { slot.release(lap, true, asymmetric) } {
                 self.count();
             }
-            backoff::won(self.consumers());
+            self.won(FRONT, head, next);
             return Some(value);
         }
         self.pop_slowly()
@@ -366,12 +376,12 @@ impl<T> Ring<T> {
         let (value, ticket) = self.pop_held()?;
         // SAFETY: the ticket is ours, and the value was moved out.
         unsafe { self.release(ticket, true) };
+        self.won(FRONT, ticket, self.next(ticket));
         Some(value)
     }
 
     /// Removes the oldest item and keeps its slot, whose ticket is returned.
     fn pop_held(&self) -> Option<(T, Ticket)> {
-        let mut raced = false;
         let mut fenced = false;
         loop {
             // Acquire: pairs with the Release that moved it.
@@ -379,14 +389,10 @@ impl<T> Ring<T> {
             if self.is_full_at(head) {
                 // The linearization point.
                 if Self::take(&self.head, head, self.next(head)) {
-                    if !raced {
-                        backoff::won(self.consumers());
-                    }
                     // SAFETY: seen full, and the ticket is ours.
                     return Some((unsafe { self.slot(head).read() }, head));
                 }
-                raced = true;
-                backoff::lost_again(self.consumers());
+                backoff::lost_again(self.place());
                 continue;
             }
             match self.front(head, &mut fenced) {
@@ -445,14 +451,20 @@ impl<T> Ring<T> {
         Front::Again
     }
 
-    /// Where producers race, for their memory of it.
-    fn producers(&self) -> Place {
+    /// Where races are lost, for the memory of it: one place, for the same threads may work at both ends.
+    fn place(&self) -> Place {
         (&raw const self.tail).cast()
     }
 
-    /// Where consumers race.
-    fn consumers(&self) -> Place {
-        (&raw const self.head).cast()
+    /// An operation at an end succeeded with these tickets; pauses if that is due, and so comes last.
+    ///
+    /// Few exchanges are lost even where every one waits for the cache line, so contention is sensed by the tickets
+    /// between one's own, too: with lost exchanges alone pairs of 8 threads took 107 ns instead of 14.
+    #[inline(always)]
+    fn won(&self, end: usize, first: Ticket, next: Ticket) {
+        // By their slots, which follow each other round the ring.
+        backoff::tickets(self.place(), end, self.index(first), self.index(next), false);
+        backoff::rest(self.place());
     }
 
     /// As `push`, without atomic steps where nothing is out of turn.

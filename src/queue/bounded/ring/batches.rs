@@ -1,7 +1,7 @@
 //! Many items with one ticket exchange.
 
 use super::super::slot::{Free, Lap, Slot};
-use super::{Ring, Ticket};
+use super::{BACK, FRONT, Ring, Ticket};
 use crate::sync::Ordering;
 use crate::util::backoff;
 
@@ -38,7 +38,6 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) unsafe fn push_all(&self, items: *const T, count: usize) -> usize {
         let mut done = 0;
         let mut fenced = false;
-        let mut raced = false;
         while done < count {
             // Acquire: as in `push`.
             let tail = self.tail.load(Ordering::Acquire);
@@ -61,18 +60,16 @@ impl<T> Ring<T> {
                 done += 1;
                 continue;
             }
+            let next = self.advance(tail, grab);
             // The linearization point of those that succeed.
-            if !Self::take(&self.tail, tail, self.advance(tail, grab)) {
-                raced = true;
-                backoff::lost_again(self.producers());
+            if !Self::take(&self.tail, tail, next) {
+                backoff::lost_again(self.place());
                 continue;
             }
             fenced = false;
             // SAFETY: the slots were free, the tickets are ours; the caller's promise.
             done += unsafe { self.put_all(items.add(done), tail, grab) };
-        }
-        if !raced && done > 0 {
-            backoff::won(self.producers());
+            self.won(BACK, tail, next);
         }
         done
     }
@@ -135,9 +132,10 @@ impl<T> Ring<T> {
                 unsafe { out.write(value) };
                 return 1;
             }
+            let next = self.advance(head, count);
             // The linearization point of all of them.
-            if !Self::take(&self.head, head, self.advance(head, count)) {
-                backoff::lost_again(self.consumers());
+            if !Self::take(&self.head, head, next) {
+                backoff::lost_again(self.place());
                 continue;
             }
             let asymmetric = self.asymmetric;
@@ -154,7 +152,7 @@ impl<T> Ring<T> {
                     }
                 }
             }
-            backoff::won(self.consumers());
+            self.won(FRONT, head, next);
             return count;
         }
     }
