@@ -47,6 +47,7 @@
 mod batches;
 mod displace;
 mod looks;
+mod room;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -54,7 +55,7 @@ use alloc::vec::Vec;
 use crossbeam_utils::CachePadded;
 
 use super::CapacityError;
-use super::slot::{CODES, Free, Lap, Passed, Slot};
+use super::slot::{CODES, Free, Lap, Slot};
 use crate::reclaim::is_asymmetric;
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
@@ -281,69 +282,6 @@ impl<T> Ring<T> {
         }
     }
 
-    #[cold]
-    fn count(&self) {
-        // Release: pairs with the load in `has_room`.
-        self.rare.counted.fetch_add(1, Ordering::Release);
-    }
-
-    #[cold]
-    fn uncount(&self) {
-        // Relaxed: who sees too many looks for itself.
-        self.rare.counted.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// The tail's slot was seen not to be free. False if there was no room at all; true if it is worth to look again.
-    #[cold]
-    fn make_room(&self, tail: Ticket, fenced: &mut bool) -> bool {
-        if !*fenced {
-            // SeqCst: in the total order with the same fence of other threads, so that of two threads that pop from one full queue
-            // each and push into the other's, at least one finds room.
-            fence(Ordering::SeqCst);
-            *fenced = true;
-            return true;
-        }
-        let Some(room) = self.has_room(tail) else { return true };
-        if room && self.slot(tail).pass(self.lap(tail), self.asymmetric) == Passed::Void {
-            self.note_void(tail);
-            // Losing means that somebody else moved it.
-            Self::take(&self.tail, tail, self.next(tail));
-        }
-        room
-    }
-
-    /// With a tail whose slot was seen not to be free: whether some other slot is; `None` if the tail has moved.
-    fn has_room(&self, tail: Ticket) -> Option<bool> {
-        // Acquire, all of these: none may be looked at later than the tail is again.
-        let head = self.head.load(Ordering::Acquire);
-        let in_use = self.distance(head, tail);
-        let capacity = self.slots.len();
-        // Tickets from the tail on whose slots' consumers have come: they may be free. Other slots can be so out of turn only.
-        let come = usize::try_from(capacity as i64 - in_use).unwrap_or(0).min(capacity);
-        let freed = come > 0
-            && (0..PATIENCE).any(|_| {
-                spin_loop();
-                self.free(tail) != Free::No
-            });
-        // Acquire, both: as above; the tail's own load last, so that it did not move while the slots were looked at.
-        let end = if self.rare.counted.load(Ordering::Acquire) == 0 { come } else { capacity };
-        let room = freed || (1..end).any(|count| self.free(self.advance(tail, count)) != Free::No);
-        (self.tail.load(Ordering::Acquire) == tail && !freed).then_some(room)
-    }
-
-    /// Remembers a ticket that is nobody's.
-    fn note_void(&self, ticket: Ticket) {
-        // Relaxed, all: the exchange of the tail, or of the slot's word, comes after and publishes it.
-        let mut last = self.rare.void.load(Ordering::Relaxed);
-        while (ticket.wrapping_sub(last) as i64) > 0 {
-            match self.rare.void.compare_exchange(last, ticket, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                // Losing means that another void ticket was noted; perhaps a later one.
-                Err(found) => last = found,
-            }
-        }
-    }
-
     /// Removes the oldest item: the common case, as in `push`.
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
@@ -416,9 +354,11 @@ impl<T> Ring<T> {
         // Acquire, these: none may be looked at later than the head is again; and the tail shows void tickets.
         let tail = self.tail.load(Ordering::Acquire);
         let pending = self.distance(head, tail);
-        if pending > 0 && !self.slot(head).is_claimed(self.lap(head)) {
-            // Nobody's. Losing means that somebody else moved on, or that it was not the head any more.
-            Self::take(&self.head, head, self.next(head));
+        let known = usize::try_from(pending).unwrap_or(0).min(self.slots.len());
+        let nobodys = self.count_while(head, known, |slot, lap| !slot.is_claimed(lap));
+        if nobodys > 0 {
+            // Losing means that somebody else moved on, or that it was not the head any more.
+            Self::take(&self.head, head, self.advance(head, nobodys));
             return Front::Again;
         }
         let come = pending > 0

@@ -1,35 +1,11 @@
 //! Many items with one ticket exchange.
 
-use super::super::slot::{Free, Lap, Slot};
+use super::super::slot::Free;
 use super::{BACK, FRONT, Ring, Ticket};
 use crate::sync::Ordering;
 use crate::util::backoff;
 
 impl<T> Ring<T> {
-    /// The slots of `count` tickets, at most a lap, with their laps.
-    #[inline]
-    fn stretch(&self, from: Ticket, count: usize) -> [(&[Slot<T>], Lap); 2] {
-        let (wrapped, first) = self.slots.split_at(self.index(from));
-        let first = &first[..count.min(first.len())];
-        let lap = self.lap(from);
-        let next = Lap { at: lap.at.wrapping_add(lap.step), ..lap };
-        [(first, lap), (&wrapped[..count - first.len()], next)]
-    }
-
-    /// How many of the next `most` tickets' slots, at most a lap, are as wanted.
-    #[inline]
-    fn count_while(&self, from: Ticket, most: usize, wanted: impl Fn(&Slot<T>, Lap) -> bool) -> usize {
-        let mut count = 0;
-        for (slots, lap) in self.stretch(from, most) {
-            let here = slots.iter().take_while(|slot| wanted(slot, lap)).count();
-            count += here;
-            if here < slots.len() {
-                break;
-            }
-        }
-        count
-    }
-
     /// Adds items in order, as many as there is room for; returns how many. The others still belong to the caller.
     ///
     /// # Safety
