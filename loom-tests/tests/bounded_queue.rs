@@ -162,7 +162,7 @@ models! {
 
     /// A slot comes back out of turn to a ring that is full but for it: the producer passes over a stretch of tickets, of which
     /// a slot may become free in time.
-    passing_over_a_stretch(Some(1), 100) {
+    passing_over_a_stretch(Some(1), 50) {
         let queue = filled(4, 4);
         let a = go(&queue, pop);
         let b = go(&queue, |queue| {
