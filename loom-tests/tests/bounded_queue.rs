@@ -160,6 +160,28 @@ models! {
         settle(&queue);
     }
 
+    /// A slot comes back out of turn to a ring that is full but for it: the producer passes over a stretch of tickets, of which
+    /// a slot may become free in time.
+    passing_over_a_stretch(Some(1), 50) {
+        let queue = filled(4, 4);
+        let a = go(&queue, pop);
+        let b = go(&queue, |queue| {
+            let first = pop(queue);
+            assert!(push(queue, 1), "its own slot is free");
+            (first, push(queue, 2))
+        });
+        let c = go(&queue, pop);
+        let mut found: Vec<_> = a.join().unwrap().into_iter().collect();
+        let (first, pushed) = b.join().unwrap();
+        found.extend(first);
+        found.extend(c.join().unwrap());
+        assert_eq!(sorted(found), [100, 101, 102]);
+        let mut expected = vec![103, 1];
+        expected.extend(pushed.then_some(2));
+        assert_eq!(rest(&queue), expected);
+        settle(&queue);
+    }
+
     /// Two producers meet a consumer on its way.
     passing_over_by_two(Some(2), 772) {
         let queue = filled(3, 3);

@@ -241,11 +241,17 @@ mod imp {
     /// An addition loses no race. So while there is contention to remember, it is sensed by the tickets between one's own.
     #[inline(always)]
     pub(crate) fn ticket(place: Place, end: usize, ticket: usize, raced: bool) {
+        tickets(place, end, ticket, ticket + 1, raced);
+    }
+
+    /// As [`ticket`], with several of them at once, of which `ticket` is the first, and the one after the last given too.
+    #[inline(always)]
+    pub(crate) fn tickets(place: Place, end: usize, ticket: usize, next: usize, raced: bool) {
         let memory = Memory::of(place);
         let mut lost = raced;
         if memory.pause.get() != 0 {
             memory.count();
-            let follows = ticket == memory.next[end].replace(ticket + 1);
+            let follows = ticket == memory.next[end].replace(next);
             // Nothing is known of the tickets before a pause, nor of the first ones of a segment, which others give.
             lost |= !(follows || ticket < 2 || memory.run.get() < 3);
         }
@@ -284,10 +290,15 @@ mod imp {
     }
 
     #[inline(always)]
+    pub(crate) fn tickets(place: Place, end: usize, first: usize, _: usize, raced: bool) {
+        ticket(place, end, first, raced);
+    }
+
+    #[inline(always)]
     pub(crate) fn rest(_: Place) {}
 }
 
-pub(crate) use imp::{lost, rest, ticket, won};
+pub(crate) use imp::{lost, rest, ticket, tickets, won};
 
 /// As [`lost`], and the pause here and now: where an operation tries again and holds nothing that others wait for.
 #[cold]

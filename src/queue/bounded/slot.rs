@@ -116,13 +116,16 @@ pub(super) enum Free {
     Counted,
 }
 
-/// How a challenge of the slot's holder ended for a producer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passed {
+/// How things stand for who wants to pass over a ticket whose slot is not free.
+enum Standing {
     /// The ticket is nobody's.
     Void,
     /// The slot was freed in time, or all this is over.
     Free,
+    /// By who was passed over before: this is `passed`.
+    HeldForLaps { passed: u64 },
+    /// The verdict, and that part of it which a question or an answer leaves as it is.
+    Held { found: u64, rest: u64 },
 }
 
 pub(super) struct Slot<T> {
@@ -360,62 +363,92 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Makes the ticket of this lap nobody's, unless the slot becomes free for it in time.
-    ///
-    /// To be called for the ticket at the tail, when the slot was seen not to be free for it.
-    #[cold]
-    pub(super) fn pass(&self, lap: Lap, asymmetric: bool) -> Passed {
+    /// How things stand for who wants to pass over the ticket of this lap, which no producer has taken.
+    fn standing(&self, lap: Lap) -> Standing {
         let before = lap.before();
+        // Acquire, both, and in this order: a lap is passed over in `passed` only after the first was in `verdict`.
+        let passed = self.passed.load(Ordering::Acquire);
+        let found = self.verdict.load(Ordering::Acquire);
+        let in_turn = lap_of(found) == before;
+        let free = if in_turn { found & verdict::FREE } else { verdict::FREE_NONE };
+        if !older(lap_of(passed), lap.at) || free == verdict::FREE_VOID {
+            return Standing::Void;
+        }
+        if passed == before | passed::OPEN
+            || older(before, lap_of(found))
+            || free == verdict::FREE_KEPT
+            || free == verdict::FREE_UNUSED
+        {
+            return Standing::Free;
+        }
+        let second = found & !verdict::PUSH == before.wrapping_sub(lap.step) | verdict::FREE_VOID
+            && older(lap_of(passed), before);
+        if !in_turn && (second || passed == before | passed::VOID) {
+            return Standing::HeldForLaps { passed };
+        }
+        let push = if in_turn { found & verdict::PUSH } else { 0 };
+        Standing::Held { found, rest: before | push }
+    }
+
+    /// The ticket of this lap is nobody's, and no producer has moved the tail past it.
+    #[cold]
+    pub(super) fn is_void(&self, lap: Lap) -> bool {
+        matches!(self.standing(lap), Standing::Void)
+    }
+
+    /// Asks the holder whether it has freed the slot, for `pass`; with asymmetric barriers only. False if that would be in
+    /// vain.
+    #[cold]
+    pub(super) fn ask(&self, lap: Lap) -> bool {
         loop {
-            // Acquire, both, and in this order: a lap is passed over in `passed` only after the first was in `verdict`.
-            let passed = self.passed.load(Ordering::Acquire);
-            let found = self.verdict.load(Ordering::Acquire);
-            if !older(lap_of(passed), lap.at) {
-                return Passed::Void;
-            }
-            if passed == before | passed::OPEN || older(before, lap_of(found)) {
-                return Passed::Free;
-            }
-            let in_turn = lap_of(found) == before;
-            let free = found & verdict::FREE;
-            if in_turn && free == verdict::FREE_VOID {
-                return Passed::Void;
-            }
-            if in_turn && (free == verdict::FREE_KEPT || free == verdict::FREE_UNUSED) {
-                return Passed::Free;
-            }
-            let second = found & !verdict::PUSH == before.wrapping_sub(lap.step) | verdict::FREE_VOID
-                && older(lap_of(passed), before);
-            if !in_turn && (second || passed == before | passed::VOID) {
-                // Held for laps. AcqRel and Relaxed: as in `decide`; the holder's exchange in `give_back` may win.
-                let void = lap.at | passed::VOID;
-                if self.passed.compare_exchange(passed, void, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                    return Passed::Void;
+            match self.standing(lap) {
+                Standing::Void => return true,
+                Standing::Free | Standing::HeldForLaps { .. } => return false,
+                Standing::Held { found, rest } => {
+                    let asked = rest | verdict::FREE_ASKED;
+                    if found == asked || self.decide(found, asked) {
+                        return true;
+                    }
                 }
-                continue;
             }
-            let push = if in_turn { found & verdict::PUSH } else { 0 };
-            if !asymmetric {
-                if self.decide(found, before | push | verdict::FREE_VOID) {
-                    return Passed::Void;
+        }
+    }
+
+    /// Makes the ticket of this lap nobody's, unless the slot becomes free for it in time. True if it is nobody's.
+    ///
+    /// To be called for a ticket from the tail on of which all before are nobody's, when the slot was seen not to be free for it.
+    /// `barrier` says that `ask` said true and a heavy barrier came after.
+    #[cold]
+    pub(super) fn pass(&self, lap: Lap, asymmetric: bool, barrier: bool) -> bool {
+        loop {
+            match self.standing(lap) {
+                Standing::Void => return true,
+                Standing::Free => return false,
+                Standing::HeldForLaps { passed } => {
+                    // AcqRel and Relaxed: as in `decide`; the holder's exchange in `give_back` may win.
+                    let void = lap.at | passed::VOID;
+                    if self.passed.compare_exchange(passed, void, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                    {
+                        return true;
+                    }
                 }
-                continue;
-            }
-            let asked = before | push | verdict::FREE_ASKED;
-            if found != asked && !self.decide(found, asked) {
-                continue;
-            }
-            if !heavy() {
-                // The system broke its promise of barriers. Nothing can be passed over any more, so producers wait.
-                spin_loop();
-                return Passed::Free;
-            }
-            // Acquire: pairs with the Release in `release`.
-            // Acquire: as in `is_full`.
-            let freed = !older(lap_of(self.state.load(Ordering::Acquire)), lap.at);
-            let code = if freed { verdict::FREE_KEPT } else { verdict::FREE_VOID };
-            if self.decide(asked, before | push | code) {
-                return if freed { Passed::Free } else { Passed::Void };
+                Standing::Held { found, rest } if !asymmetric => {
+                    if self.decide(found, rest | verdict::FREE_VOID) {
+                        return true;
+                    }
+                }
+                Standing::Held { found, rest } => {
+                    // What is void or held for laps is never asked about again, so this question is older than the barrier.
+                    if !barrier || found != rest | verdict::FREE_ASKED {
+                        return false;
+                    }
+                    // Acquire: pairs with the Release in `release`.
+                    let freed = !older(lap_of(self.state.load(Ordering::Acquire)), lap.at);
+                    let code = if freed { verdict::FREE_KEPT } else { verdict::FREE_VOID };
+                    if self.decide(found, rest | code) {
+                        return !freed;
+                    }
+                }
             }
         }
     }

@@ -89,7 +89,7 @@ pub(super) fn about_workload(workload: &str) -> &'static str {
         }
         "burst" => "All threads fill the queue, then all drain it.",
         "batch32" => {
-            "Each thread pushes 32 items at once and pops up to 32 at once; a loop where a peer has no batches."
+            "Each thread pushes 32 items at once and pops up to 32 at once, until 32 are out; a loop where a peer has no batches."
         }
         "slow-consumer" => {
             "One producer pushes a fixed number of items beside one consumer that works 500 ns on each; \
@@ -461,9 +461,16 @@ fn batches<Q: Queue<T>, T: Value>(threads: usize, budget: Duration) -> Sample {
             while !clock.stopped() {
                 values.extend((0..BATCH as u64).map(|i| T::make(ops + i)));
                 queue.push_batch(&mut values);
-                queue.pop_batch(&mut values, BATCH);
-                // What came out, not what went in: others may have taken more than their share.
-                ops += values.len() as u64;
+                // As many as went in, or a bounded queue would fill up and nobody pop any more.
+                let mut poll = Poll::default();
+                while values.len() < BATCH {
+                    let before = values.len();
+                    queue.pop_batch(&mut values, BATCH - before);
+                    if values.len() == before {
+                        poll.nothing();
+                    }
+                }
+                ops += BATCH as u64;
                 values.drain(..).for_each(|value| {
                     black_box(value.read());
                 });

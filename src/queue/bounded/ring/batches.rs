@@ -1,35 +1,11 @@
 //! Many items with one ticket exchange.
 
-use super::super::slot::{Free, Lap, Slot};
-use super::{Ring, Ticket};
+use super::super::slot::Free;
+use super::{BACK, FRONT, Ring, Ticket};
 use crate::sync::Ordering;
 use crate::util::backoff;
 
 impl<T> Ring<T> {
-    /// The slots of `count` tickets, at most a lap, with their laps.
-    #[inline]
-    fn stretch(&self, from: Ticket, count: usize) -> [(&[Slot<T>], Lap); 2] {
-        let (wrapped, first) = self.slots.split_at(self.index(from));
-        let first = &first[..count.min(first.len())];
-        let lap = self.lap(from);
-        let next = Lap { at: lap.at.wrapping_add(lap.step), ..lap };
-        [(first, lap), (&wrapped[..count - first.len()], next)]
-    }
-
-    /// How many of the next `most` tickets' slots, at most a lap, are as wanted.
-    #[inline]
-    fn count_while(&self, from: Ticket, most: usize, wanted: impl Fn(&Slot<T>, Lap) -> bool) -> usize {
-        let mut count = 0;
-        for (slots, lap) in self.stretch(from, most) {
-            let here = slots.iter().take_while(|slot| wanted(slot, lap)).count();
-            count += here;
-            if here < slots.len() {
-                break;
-            }
-        }
-        count
-    }
-
     /// Adds items in order, as many as there is room for; returns how many. The others still belong to the caller.
     ///
     /// # Safety
@@ -38,7 +14,6 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) unsafe fn push_all(&self, items: *const T, count: usize) -> usize {
         let mut done = 0;
         let mut fenced = false;
-        let mut raced = false;
         while done < count {
             // Acquire: as in `push`.
             let tail = self.tail.load(Ordering::Acquire);
@@ -61,18 +36,16 @@ impl<T> Ring<T> {
                 done += 1;
                 continue;
             }
+            let next = self.advance(tail, grab);
             // The linearization point of those that succeed.
-            if !Self::take(&self.tail, tail, self.advance(tail, grab)) {
-                raced = true;
-                backoff::lost_again(self.producers());
+            if !Self::take(&self.tail, tail, next) {
+                backoff::lost_again(self.place());
                 continue;
             }
             fenced = false;
             // SAFETY: the slots were free, the tickets are ours; the caller's promise.
             done += unsafe { self.put_all(items.add(done), tail, grab) };
-        }
-        if !raced && done > 0 {
-            backoff::won(self.producers());
+            self.won(BACK, tail, next);
         }
         done
     }
@@ -135,9 +108,10 @@ impl<T> Ring<T> {
                 unsafe { out.write(value) };
                 return 1;
             }
+            let next = self.advance(head, count);
             // The linearization point of all of them.
-            if !Self::take(&self.head, head, self.advance(head, count)) {
-                backoff::lost_again(self.consumers());
+            if !Self::take(&self.head, head, next) {
+                backoff::lost_again(self.place());
                 continue;
             }
             let asymmetric = self.asymmetric;
@@ -154,7 +128,7 @@ impl<T> Ring<T> {
                     }
                 }
             }
-            backoff::won(self.consumers());
+            self.won(FRONT, head, next);
             return count;
         }
     }

@@ -4,7 +4,7 @@
 //! passes over those that are not, and when the tail comes to its own slot keeps it for that ticket. Should producers
 //! have passed over it meanwhile, it goes once more round. So no second item has to go.
 
-use super::super::slot::{Free, Passed};
+use super::super::slot::Free;
 use super::{Ring, Ticket};
 use crate::sync::Ordering;
 
@@ -73,10 +73,11 @@ impl<T> Ring<T> {
             }
             let free = self.free(tail);
             if free == Free::No {
-                if self.slot(tail).pass(self.lap(tail), self.asymmetric) == Passed::Void {
-                    self.note_void(tail);
-                    Self::take(&self.tail, tail, next);
-                }
+                let slots = self.slots.len();
+                let own = (self.index(held.ticket) + slots - self.index(tail)) % slots;
+                let asymmetric = self.asymmetric;
+                let before = self.count_while(tail, own, |slot, lap| slot.free(lap, asymmetric) == Free::No);
+                self.pass_over(tail, before.max(1));
             } else if Self::take(&self.tail, tail, next) {
                 // SAFETY: the slot was free and the ticket is ours; the caller's promise.
                 if unsafe { self.put(item, tail, free) } {

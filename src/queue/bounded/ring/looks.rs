@@ -1,7 +1,8 @@
-//! Answers that change nothing.
+//! Answers that change nothing of what is in the queue.
 
 use super::super::slot::Free;
 use super::Ring;
+use super::room::Room;
 use crate::sync::{Ordering, fence};
 
 impl<T> Ring<T> {
@@ -37,9 +38,14 @@ impl<T> Ring<T> {
                 return false;
             }
             if fenced {
-                match self.has_room(tail) {
-                    Some(room) => return !room,
-                    None => continue,
+                match self.room(tail) {
+                    Room::None => return true,
+                    Room::Void(count) => {
+                        self.skip(tail, count);
+                        continue;
+                    }
+                    Room::Ahead(_) => return false,
+                    Room::Again => continue,
                 }
             }
             // SeqCst: as in `make_room`.
