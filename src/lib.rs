@@ -134,7 +134,7 @@
 extern crate alloc;
 
 mod compute;
-#[cfg(all(any(feature = "serde", feature = "rayon"), not(any(latchfree_loom, latchfree_stall))))]
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod impls;
 mod sync;
 mod util;
@@ -173,6 +173,8 @@ pub mod docs {
     pub mod guide {}
     #[doc = include_str!("docs/migration.md")]
     pub mod migration {}
+    #[doc = include_str!("docs/performance.md")]
+    pub mod performance {}
     #[doc = include_str!("docs/limitations.md")]
     pub mod limitations {}
     #[doc = include_str!("docs/internals.md")]
