@@ -12,7 +12,7 @@ use regex::{Regex, RegexBuilder};
 #[derive(Debug, Parser)]
 #[command(name = "compare", version = None)]
 pub struct Args {
-    /// About two minutes: fewer cells and rounds, u64 only
+    /// About a minute: fewer cells and rounds, u64 only
     #[arg(long)]
     pub quick: bool,
 
@@ -40,6 +40,14 @@ pub struct Args {
     #[arg(long)]
     pub list: bool,
 
+    /// Measures the cells from this one on and says so on the output; what the program asks of itself
+    #[arg(long, hide = true, value_name = "CELL")]
+    pub work: Option<usize>,
+
+    /// Rows that hung, as kind/workload/row
+    #[arg(long, hide = true)]
+    pub without: Vec<String>,
+
     /// Runs the memory pass of one cell and row in this process; what the program asks of itself
     #[arg(long, hide = true, num_args = 2, value_names = ["CELL", "ROW"])]
     pub probe_memory: Option<Vec<String>>,
@@ -47,7 +55,7 @@ pub struct Args {
 
 impl Args {
     pub fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.quick { 5 } else { 9 })
+        self.rounds.unwrap_or(if self.quick { 3 } else { 7 })
     }
 
     /// Where reports go: beside the build when no directory is named.
@@ -113,7 +121,7 @@ mod tests {
         assert_eq!(args.threads, Some(vec![1, 2, 4]));
         assert_eq!(args.rounds(), 3);
         assert_eq!(args.out(), PathBuf::from("x"));
-        assert_eq!(parse(&[]).unwrap().rounds(), 9);
+        assert_eq!(parse(&[]).unwrap().rounds(), 7);
     }
 
     #[test]

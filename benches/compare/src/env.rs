@@ -29,9 +29,7 @@ impl Machine {
         Machine {
             cpu: cpu(),
             cores: cores(),
-            memory: field("/proc/meminfo", "MemTotal")
-                .or_else(|| sysctl("hw.memsize"))
-                .unwrap_or_else(unknown),
+            memory: memory().map_or_else(unknown, |bytes| format!("{:.1} GiB", bytes / (1 << 30) as f64)),
             target: env!("COMPARE_TARGET").into(),
             features: features(),
             os: std::env::consts::OS.into(),
@@ -81,6 +79,14 @@ fn cpu() -> String {
     if names.is_empty() { std::env::consts::ARCH.into() } else { names.join(", ") }
 }
 
+/// In bytes.
+fn memory() -> Option<f64> {
+    let linux = || {
+        field("/proc/meminfo", "MemTotal")?.strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
+    };
+    linux().or_else(|| sysctl("hw.memsize")?.parse().ok())
+}
+
 fn features() -> String {
     #[cfg(target_arch = "aarch64")]
     {
@@ -100,7 +106,7 @@ fn features() -> String {
         .join("; ")
     }
     #[cfg(not(target_arch = "aarch64"))]
-    "no choice of atomics".into()
+    "this processor has one kind of atomics".into()
 }
 
 fn unknown() -> String {

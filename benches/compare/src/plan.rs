@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use crate::estimate::Estimate;
 use crate::measure::{Pass, Sample};
 
 /// Whose row it is.
@@ -105,8 +106,10 @@ pub struct Plan {
     pub budget: Duration,
 }
 
-/// Latency needs many operations more than many rounds.
-pub const LATENCY_ROUNDS: usize = 3;
+/// Fewer say nothing of how far runs are apart.
+pub const FEWEST_ROUNDS: usize = 3;
+/// What makes a run mean something, and what makes a longer one no better, in milliseconds.
+const BUDGETS: std::ops::RangeInclusive<f64> = 12.0..=40.0;
 
 impl Plan {
     pub fn new(scope: &Scope, filter: Option<&Regex>, rounds: usize, aim: Duration) -> Self {
@@ -119,16 +122,24 @@ impl Plan {
             })
             .filter(|part| !part.cells.is_empty())
             .collect();
-        let mut plan = Plan { parts, rounds, budget: Duration::from_millis(1) };
-        // The budget of a run follows from the aim, within what makes a run mean something.
-        let weight = plan.duration().as_secs_f64() * 1000.0;
-        let budget = (aim.as_secs_f64() / weight.max(0.001)).clamp(0.012, 0.040);
-        plan.budget = Duration::from_secs_f64(budget);
+        // The budget of a run follows from the aim.
+        let mut plan = Plan { parts, rounds, budget: Duration::ZERO };
+        let fixed = plan.duration();
+        plan.budget = Duration::from_millis(1);
+        let weight = (plan.duration() - fixed).as_secs_f64().max(1e-6);
+        let budget =
+            (aim.saturating_sub(fixed).as_secs_f64() / weight).clamp(*BUDGETS.start(), *BUDGETS.end());
+        plan.budget = Duration::from_secs_f64(budget / 1e3);
         plan
     }
 
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// All cells with their kinds, in the order in which they run.
+    pub fn cells(&self) -> impl Iterator<Item = (&Part, &Cell)> {
+        self.parts.iter().flat_map(|part| part.cells.iter().map(move |cell| (part, cell)))
     }
 
     /// Runs of a cell: more threads than cores need longer, until each has had several turns.
@@ -137,30 +148,41 @@ impl Plan {
         if cell.threads > cores { self.budget * 2 } else { self.budget }
     }
 
+    pub fn rounds_of(&self, cell: &Cell) -> usize {
+        self.rounds.min(Estimate::of(cell).rounds)
+    }
+
+    /// Rounds with timestamps: latency needs many operations more than many rounds.
+    pub fn latency_rounds_of(&self, cell: &Cell) -> usize {
+        self.rounds.div_ceil(3).min(Estimate::of(cell).latency_rounds)
+    }
+
     /// The rows that can run in the cell.
     pub fn rows<'a>(part: &'a Part, cell: &'a Cell) -> impl Iterator<Item = &'a Row> + 'a {
         part.kind.rows.iter().filter(move |row| (row.supports)(cell))
     }
 
-    /// What is to be spent on one row of the cell.
+    /// What one row of the cell takes.
     pub fn duration_of_row(&self, cell: &Cell) -> Duration {
-        let mut runs = 0;
+        let estimate = Estimate::of(cell);
+        let window = if estimate.window { self.budget_of(cell).as_secs_f64() * 1e3 } else { 0.0 };
+        let mut ms = estimate.once;
         if cell.timed {
-            runs += self.rounds;
+            ms += self.rounds_of(cell) as f64 * (window + estimate.run);
         }
         if cell.latency {
-            runs += LATENCY_ROUNDS;
+            ms += self.latency_rounds_of(cell) as f64 * (window + estimate.latency_run);
         }
-        self.budget_of(cell) * runs.max(1) as u32
+        Duration::from_secs_f64(ms / 1e3)
     }
 
-    /// Clock time of the whole, without drains and the memory of warm-ups.
+    pub fn duration_of(&self, part: &Part, cell: &Cell) -> Duration {
+        self.duration_of_row(cell) * Self::rows(part, cell).count() as u32
+    }
+
+    /// Clock time of the whole.
     pub fn duration(&self) -> Duration {
-        self.parts
-            .iter()
-            .flat_map(|part| part.cells.iter().map(move |cell| (part, cell)))
-            .map(|(part, cell)| self.duration_of_row(cell) * Self::rows(part, cell).count() as u32)
-            .sum()
+        self.cells().map(|(part, cell)| self.duration_of(part, cell)).sum()
     }
 }
 

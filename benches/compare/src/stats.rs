@@ -1,7 +1,7 @@
 //! Small statistics: medians over rounds, ratios, latency quantiles.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The median; the mean of the two middle samples when their number is even. `None` of nothing.
 pub fn median(samples: &[f64]) -> Option<f64> {
@@ -38,7 +38,7 @@ pub fn unfairness(ops: &[u64]) -> f64 {
 }
 
 /// Nanoseconds at the usual quantiles.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latency {
     pub samples: u64,
     pub p50: u64,

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::env::Machine;
 use crate::measure::Memory;
-use crate::plan::{Cell, Role};
+use crate::plan::{Cell, Role, Row};
 use crate::report::targets::Target;
+use crate::run::Measured;
 use crate::stats::{self, Latency};
 
 #[derive(Debug, Serialize)]
@@ -37,6 +38,9 @@ pub struct CellReport {
     pub unit: &'static str,
     pub about: &'static str,
     pub best_peer: Option<&'static str>,
+    /// What the cell took, and what the plan expected.
+    pub seconds: f64,
+    pub planned_seconds: f64,
     /// Cheapest first.
     pub rows: Vec<RowReport>,
 }
@@ -58,6 +62,31 @@ pub struct RowReport {
     pub latency: Option<Latency>,
     pub memory: Option<Memory>,
     pub samples: Vec<f64>,
+    /// A run of it did not end, so that it was left out.
+    pub hung: bool,
+}
+
+impl RowReport {
+    pub fn new(row: &Row, measured: Measured, hung: bool) -> Self {
+        let costs = match &measured.memory {
+            Some(memory) => vec![memory.bytes_per_element],
+            None => measured.ns,
+        };
+        RowReport {
+            name: row.name,
+            role: row.role,
+            note: row.note,
+            cost: stats::median(&costs),
+            range: stats::range(&costs),
+            speed: None,
+            cpu_ns: stats::median(&measured.cpu),
+            unfairness: stats::median(&measured.unfairness),
+            latency: measured.latency,
+            memory: measured.memory,
+            samples: costs,
+            hung,
+        }
+    }
 }
 
 impl CellReport {
@@ -79,8 +108,15 @@ impl CellReport {
             unit: cell.unit,
             about,
             best_peer,
+            seconds: 0.0,
+            planned_seconds: 0.0,
             rows,
         }
+    }
+
+    pub fn took(mut self, seconds: f64, planned: f64) -> Self {
+        (self.seconds, self.planned_seconds) = (seconds, planned);
+        self
     }
 
     pub fn row(&self, name: &str) -> Option<&RowReport> {
@@ -97,14 +133,58 @@ impl CellReport {
     }
 }
 
+impl Report {
+    /// In how many cells each of our structures is ahead, even and behind; one without a number is behind.
+    pub fn scores(&self) -> Vec<(&'static str, [usize; 3])> {
+        let mut scores: Vec<(&'static str, [usize; 3])> = Vec::new();
+        for cell in self.cells.iter().filter(|cell| cell.best_peer.is_some()) {
+            for ours in cell.candidates() {
+                let at = match ours.speed.map_or(Verdict::Behind, Verdict::of) {
+                    Verdict::Ahead => 0,
+                    Verdict::Even => 1,
+                    Verdict::Behind => 2,
+                };
+                match scores.iter_mut().find(|(name, _)| *name == ours.name) {
+                    Some((_, score)) => score[at] += 1,
+                    None => {
+                        let mut score = [0; 3];
+                        score[at] = 1;
+                        scores.push((ours.name, score));
+                    }
+                }
+            }
+        }
+        scores
+    }
+}
+
+/// What a ratio to the best peer means; differences below three percent mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Ahead,
+    Even,
+    Behind,
+}
+
+impl Verdict {
+    pub fn of(speed: f64) -> Self {
+        match speed {
+            s if s >= 1.03 => Verdict::Ahead,
+            s if s <= 0.97 => Verdict::Behind,
+            _ => Verdict::Even,
+        }
+    }
+}
+
+/// The verdict on a row that hung or failed.
+pub const NO_NUMBER: &str = "▼ no number";
+
 /// A verdict that no colour is needed to read.
 pub fn verdict(speed: f64) -> String {
-    if speed >= 1.03 {
-        format!("▲ ahead {speed:.2}×")
-    } else if speed <= 0.97 {
-        format!("▼ behind {speed:.2}×")
-    } else {
-        format!("= even {speed:.2}×")
+    match Verdict::of(speed) {
+        Verdict::Ahead => format!("▲ ahead {speed:.2}×"),
+        Verdict::Behind => format!("▼ behind {speed:.2}×"),
+        Verdict::Even => format!("= even {speed:.2}×"),
     }
 }
 
@@ -152,6 +232,7 @@ pub mod tests {
             latency: None,
             memory: None,
             samples: vec![cost],
+            hung: false,
         }
     }
 
@@ -189,6 +270,15 @@ pub mod tests {
         assert_eq!(verdict(1.5), "▲ ahead 1.50×");
         assert_eq!(verdict(0.5), "▼ behind 0.50×");
         assert_eq!(verdict(1.0), "= even 1.00×");
+    }
+
+    #[test]
+    fn a_row_without_a_number_is_behind() {
+        let mut hung = row("ours", Role::Ours, 1.0);
+        (hung.cost, hung.hung) = (None, true);
+        let cell = cell("pairs", 2, vec![hung, row("peer", Role::Peer, 2.0)]);
+        assert_eq!((cell.rows[1].name, cell.rows[1].speed), ("ours", None));
+        assert_eq!(super::super::terminal::tag(&cell, &cell.rows[1]), "hung");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `report.html`: one file that needs nothing else, for light and dark and for any width.
 
-use super::data::{CellReport, Report, RowReport, bytes, duration, short, verdict};
+use super::data::{CellReport, NO_NUMBER, Report, RowReport, Verdict, bytes, duration, short, verdict};
 use super::plot;
 use super::terminal::tag;
 use crate::plan::Role;
@@ -56,8 +56,8 @@ fn head(report: &Report) -> String {
     let mut html = "<header><h1>latchfree beside its peers</h1>\n".to_owned();
     html += &format!(
         "<p>All rows of a cell ran on this machine in turns, {} rounds of about {:.0} ms each; numbers are medians over \
-         the rounds. Less is better everywhere except in the ratios (×): those are the best peer's number over the \
-         row's, so that above 1 is ahead of every peer.</p>\n<dl>",
+         the rounds. A cell is kind/workload/value/threads. Less is better everywhere except in the ratios (×): those are \
+         the best peer's number over the row's, so that above 1 is ahead of every peer.</p>\n<dl>",
         report.settings.rounds, report.settings.ms_per_run
     );
     for (name, value) in report.machine.lines() {
@@ -66,8 +66,9 @@ fn head(report: &Report) -> String {
     html += "</dl>\n<p class=\"key\">In the plots:<span style=\"background:var(--ours)\"></span>ours\
              <span style=\"background:var(--best)\"></span>best peer\
              <span style=\"background:var(--peer)\"></span>other peers\
-             <span style=\"border:1px solid var(--peer)\"></span>limits, which are no queues. \
-             The thin line runs from the least to the most of any round; » marks a bar cut short.</p>\n<nav>";
+             <span style=\"border:1px solid var(--peer)\"></span>limits, which are no contestants. \
+             Beside a bar stands the median and, in brackets, the ratio; the thin line runs from the least to the most of any round; \
+             » marks a bar cut short.</p>\n<nav>";
     for group in groups(&report.cells) {
         html +=
             &format!("<a href=\"#{}\">{} {}</a>", anchor(group[0]), group[0].kind, escape(group[0].workload));
@@ -77,27 +78,44 @@ fn head(report: &Report) -> String {
 
 /// Colours what the words say already.
 fn coloured(speed: f64) -> String {
-    let class = match speed {
-        s if s >= 1.03 => "win",
-        s if s <= 0.97 => "loss",
-        _ => "even",
+    let class = match Verdict::of(speed) {
+        Verdict::Ahead => "win",
+        Verdict::Behind => "loss",
+        Verdict::Even => "even",
     };
     format!("<td class=\"{class}\">{}</td>", verdict(speed))
 }
 
+/// In how many cells each structure is where.
+fn scores(report: &Report) -> String {
+    let mut html =
+        "<div class=\"scroll\"><table><tr><th>cells of</th><th class=\"n\">ahead of every peer</th>\
+                    <th class=\"n\">even</th><th class=\"n\">behind the best</th></tr>\n"
+            .to_owned();
+    for (name, [ahead, even, behind]) in report.scores() {
+        html += &format!(
+            "<tr><td>{}</td><td class=\"n win\">▲ {ahead}</td><td class=\"n\">= {even}</td>\
+             <td class=\"n loss\">▼ {behind}</td></tr>\n",
+            escape(name.trim_start_matches("latchfree::"))
+        );
+    }
+    html + "</table></div>\n"
+}
+
 fn wins(report: &Report) -> String {
     // The verdict comes second, so that it is seen on narrow screens without scrolling.
-    let mut html = "<section><h2>Who wins by how much</h2>\n<div class=\"scroll\"><table class=\"wins\"><tr><th>cell</th>\
-                    <th>speed, ours to best peer</th><th>of</th><th class=\"n\">ours</th><th class=\"n\">best peer</th>\
-                    <th>is</th><th>unit</th></tr>\n"
-        .to_owned();
+    let mut html = "<section><h2>Who wins by how much</h2>\n".to_owned();
+    html += &scores(report);
+    html += "<div class=\"scroll\"><table class=\"wins\"><tr><th>cell</th>\
+             <th>speed, ours to best peer</th><th>of</th><th class=\"n\">ours</th><th class=\"n\">best peer</th>\
+             <th>is</th><th>unit</th></tr>\n";
     for cell in &report.cells {
         let Some(best) = cell.best_peer_row() else { continue };
         for ours in cell.candidates() {
             html += &format!(
                 "<tr><td>{}</td>{}<td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
                 escape(&cell.id).replace('/', "/<wbr>"),
-                ours.speed.map_or_else(|| "<td>-</td>".into(), coloured),
+                ours.speed.map_or_else(|| format!("<td class=\"loss\">{NO_NUMBER}</td>"), coloured),
                 escape(ours.name.trim_start_matches("latchfree::")),
                 ours.cost.map_or_else(|| "-".into(), short),
                 best.cost.map_or_else(|| "-".into(), short),

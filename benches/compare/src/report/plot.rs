@@ -113,7 +113,7 @@ where
         area.draw(&PathElement::new([(low, middle), (high, middle)], INK.stroke_width(1)))?;
     }
     let cut = if cost > scale { "» " } else { "" };
-    let speed = row.speed.map_or_else(String::new, |speed| format!("  {speed:.2}×"));
+    let speed = row.speed.map_or_else(String::new, |speed| format!(" ({speed:.2}×)"));
     let number = format!("{cut}{}{speed}", short(cost));
     area.draw(&Text::new(number, (end.max(high) + 6, middle), text(13, HPos::Left, weight)))?;
     Ok(())
@@ -134,7 +134,8 @@ mod tests {
     fn every_row_has_its_name_and_number() {
         let rows = vec![row("mine", Role::Ours, 25.0), row("theirs", Role::Peer, 12.5)];
         let svg = bars(&cell("pairs", 2, rows), 720).unwrap();
-        for text in ["mine", "theirs", "25.0", "0.50×", "best peer", "#0072B2", "#E69F00", "role=\"img\""] {
+        for text in ["mine", "theirs", "25.0", "(0.50×)", "best peer", "#0072B2", "#E69F00", "role=\"img\""]
+        {
             assert!(svg.contains(text), "{text} is missing from {svg}");
         }
     }

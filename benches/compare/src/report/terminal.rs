@@ -3,8 +3,8 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Attribute, Cell as Field, CellAlignment, ContentArrangement, Table};
 
-use super::data::{CellReport, Report, RowReport, bytes, duration, short, verdict};
-use crate::plan::{Cell, Plan, Role};
+use super::data::{CellReport, NO_NUMBER, Report, RowReport, bytes, duration, short, verdict};
+use crate::plan::{Plan, Role};
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -26,6 +26,7 @@ fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
 /// How a row is told apart without colour.
 pub fn tag(cell: &CellReport, row: &RowReport) -> &'static str {
     match row.role {
+        _ if row.hung => "hung",
         Role::Ours => "ours",
         Role::Limit => "limit",
         Role::Peer if Some(row.name) == cell.best_peer && row.note.starts_with("bounded") => {
@@ -94,7 +95,7 @@ pub fn summary(report: &Report) -> String {
                 or_dash(ours.cost, short),
                 or_dash(best.cost, short),
                 best.name.into(),
-                or_dash(ours.speed, verdict),
+                ours.speed.map_or_else(|| NO_NUMBER.into(), verdict),
             ]);
         }
     }
@@ -107,8 +108,15 @@ pub fn summary(report: &Report) -> String {
             if target.met { "met".into() } else { "MISSED".to_owned() },
         ]);
     }
+    let mut scores = table(&["cells of", "ahead of every peer", "even", "behind the best"]);
+    for (name, score) in report.scores() {
+        let mut fields = vec![name.trim_start_matches("latchfree::").to_owned()];
+        fields.extend(score.map(|cells| cells.to_string()));
+        scores.add_row(fields);
+    }
+    align_numbers(&mut scores, 1);
     let mut text = format!(
-        "\nWho wins by how much (medians of {} rounds; less is better)\n{wins}\n",
+        "\nWho wins by how much (medians of {} rounds; less is better)\n{wins}\n{scores}\n",
         report.settings.rounds
     );
     if !report.targets.is_empty() {
@@ -133,7 +141,7 @@ pub fn list(plan: &Plan) -> String {
         }
         text.push('\n');
         for cell in &part.cells {
-            let seconds = planned(plan, part, cell);
+            let seconds = plan.duration_of(part, cell).as_secs_f64();
             text +=
                 &format!("  {:<34}{:>2} rows {seconds:>6.1} s\n", cell.id(), Plan::rows(part, cell).count());
         }
@@ -141,12 +149,10 @@ pub fn list(plan: &Plan) -> String {
     }
     let total = plan.duration().as_secs_f64();
     text + &format!(
-        "{} rounds of {:.0} ms a row, about {total:.0} s in all\n",
+        "{} rounds of {:.0} ms a row, about {:.0}:{:02.0} min in all\n",
         plan.rounds,
-        plan.budget.as_secs_f64() * 1e3
+        plan.budget.as_secs_f64() * 1e3,
+        (total / 60.0).floor(),
+        (total % 60.0).floor()
     )
-}
-
-fn planned(plan: &Plan, part: &crate::plan::Part, cell: &Cell) -> f64 {
-    (plan.duration_of_row(cell) * Plan::rows(part, cell).count() as u32).as_secs_f64()
 }
