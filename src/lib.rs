@@ -134,7 +134,7 @@
 extern crate alloc;
 
 mod compute;
-#[cfg(all(any(feature = "serde", feature = "rayon"), not(any(latchfree_loom, latchfree_stall))))]
+#[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod impls;
 mod sync;
 mod util;

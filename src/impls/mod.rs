@@ -1,8 +1,9 @@
-//! Traits of serde and rayon.
+//! Traits that are the same for every structure: the gauge, serde, rayon.
 
-#[cfg(target_has_atomic = "64")]
+#[cfg(all(any(feature = "serde", feature = "rayon"), target_has_atomic = "64"))]
 mod copy_map;
-#[cfg(target_has_atomic = "64")]
+mod gauge;
+#[cfg(all(any(feature = "serde", feature = "rayon"), target_has_atomic = "64"))]
 mod hash_map;
 #[cfg(feature = "rayon")]
 mod ordered_map_rayon;

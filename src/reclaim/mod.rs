@@ -29,6 +29,7 @@ mod barrier;
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 mod crossbeam;
 pub mod epoch;
+mod gauge;
 
 #[doc(inline)]
 pub use self::barrier::{Barrier, BarrierChosen, barrier, choose_barrier};
@@ -39,6 +40,8 @@ pub(crate) use self::barrier::{heavy, is_asymmetric, light};
 pub use self::crossbeam::{Crossbeam, CrossbeamGarbage};
 #[doc(inline)]
 pub use self::epoch::{Epoch, Garbage, Guard, OwnedGuard, Participant, ParticipantGuard};
+#[doc(inline)]
+pub use self::gauge::Gauge;
 
 /// An object that was unlinked and waits to be reclaimed.
 #[derive(Debug)]
@@ -51,7 +54,16 @@ pub struct Retired {
     pub bytes: usize,
 }
 
-/// What a structure has retired and not yet freed.
+/// What a structure has retired and not yet freed; see [`Gauge`].
+///
+/// # Examples
+///
+/// ```
+/// let queue = latchfree::Queue::new();
+/// queue.push(1);
+/// let backlog = queue.backlog();
+/// assert_eq!((backlog.objects, backlog.bytes), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// How many objects.
