@@ -11,7 +11,6 @@
 mod ours;
 #[cfg(feature = "peers")]
 mod peers;
-#[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "shapes that only peers have so far"))]
 mod shapes;
 
 use std::hint::black_box;

@@ -12,6 +12,8 @@ pub trait Pile: Sync {
 
 /// Of bounded queues.
 pub const CAPACITY: usize = 1024;
+/// Items of a batch.
+pub const BATCH: u64 = 32;
 
 pub fn add_pile<P: Pile>(list: &mut List, structure: &'static str, row: &'static str) {
     list.add(structure, "push + pop", row, |run| {
@@ -58,15 +60,15 @@ pub trait Map: Sync {
 }
 
 /// How many entries there are at first, with the keys from 0 on.
-const ENTRIES: u64 = 1024;
+pub const ENTRIES: u64 = 1024;
 
 /// A key of the first entries, not in their order.
-fn present(i: u64) -> u64 {
+pub fn present(i: u64) -> u64 {
     i.wrapping_mul(97) % ENTRIES
 }
 
 /// A key that nobody else has.
-fn absent(i: u64) -> u64 {
+pub fn absent(i: u64) -> u64 {
     ENTRIES + i
 }
 
