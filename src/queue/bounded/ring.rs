@@ -14,7 +14,7 @@
 //! * A consumer that finds the producer of the head's ticket on its way answers `None` if nothing behind is published
 //!   either, for then the queue was empty. Else it takes the ticket, and challenges.
 //! * A producer that finds the tail's slot held looks for a free one further on. If there is none, the ring is full. Else it
-//!   makes the ticket nobody's and moves the tail past it.
+//!   makes the tickets before that one nobody's, with one heavy barrier for all, and moves the tail past them: see [`room`].
 //!
 //! **Invariants**
 //!
@@ -399,7 +399,8 @@ impl<T> Ring<T> {
     /// An operation at an end succeeded with these tickets; pauses if that is due, and so comes last.
     ///
     /// Few exchanges are lost even where every one waits for the cache line, so contention is sensed by the tickets
-    /// between one's own, too: with lost exchanges alone pairs of 8 threads took 107 ns instead of 14.
+    /// between one's own, too: with lost exchanges alone, and a place for each end, pairs of 4 and 8 threads took 23 and 33 ns
+    /// instead of 11 and 13, flows of 2 and 4 producers and consumers 12 and 16 instead of 8.
     #[inline(always)]
     fn won(&self, end: usize, first: Ticket, next: Ticket) {
         // By their slots, which follow each other round the ring.

@@ -18,6 +18,8 @@
 //!   free not asked: freed        state FREE(n + 1): use it
 //!   ASKED: exchange for FREE     else exchange ASKED for VOID: the ticket of lap n + 1 is nobody's
 //! ```
+//! Producers ask about a whole stretch of slots before they issue one barrier for all of them.
+//!
 //! Whoever loses an exchange obeys the winner. If the holder saw no challenge, its load came before the heavy barrier, so its
 //! store did too and the challenger sees it. If both see each other, the exchange decides. Whoever finds FREE looks at the
 //! verdict as well, behind a light barrier of its own: it passed on what it saw, so a later challenger sees that, too.
