@@ -48,9 +48,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     #[inline]
     fn apply(&self, key: K, decide: impl FnMut(Option<(K, V)>) -> Change<V>) -> Done<K, V> {
         let hash = self.hash(&key);
-        let done = self.raw.apply(hash, Some(key), |other| key == *other, decide, &R::pin());
-        self.raw.rest();
-        done
+        self.raw.apply(hash, Some(key), |other| key == *other, decide, &R::pin())
     }
 
     /// Changes the entry of a borrowed key if it is there.
@@ -60,10 +58,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let decide = |found: Option<(K, V)>| found.map_or(Change::Leave, |(key, value)| decide(key, value));
-        let hash = self.hash(key);
-        let done = self.raw.apply(hash, None, |other| key.equivalent(other), decide, &R::pin());
-        self.raw.rest();
-        done
+        self.raw.apply(self.hash(key), None, |other| key.equivalent(other), decide, &R::pin())
     }
 
     /// The value of a key.

@@ -57,7 +57,6 @@ use self::tagged::{Tagged, is_frozen, object};
 pub(super) use self::walk::Cursor;
 use crate::reclaim::{Reclaim, Retired};
 use crate::sync::{AtomicPtr, Ordering, const_fn};
-use crate::util::backoff::{self, Place};
 use crate::util::count::Count;
 use crate::util::prefetch::prefetch;
 
@@ -132,18 +131,6 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
             map.root.store(table, Ordering::Relaxed);
         }
         Some(map)
-    }
-
-    /// Where threads race, for their memory of it: all of the map, since most races are about one key at a time.
-    #[inline(always)]
-    fn place(&self) -> Place {
-        (&raw const self.root).cast()
-    }
-
-    /// After a change of a shared map, and after its guard if it had one of its own: the pause that is due.
-    #[inline(always)]
-    pub(super) fn rest(&self) {
-        backoff::rest(self.place());
     }
 
     #[inline(always)]

@@ -23,7 +23,6 @@ use super::table::Table;
 use super::{Decision, Form, Hashed, Kind};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
-use crate::util::backoff;
 
 /// What a map of boxed entries is made of.
 pub(in crate::hash_map) struct Boxed<K, V>(PhantomData<(K, V)>);
@@ -88,30 +87,6 @@ struct Claim<'g, K, V> {
 impl<K, V> Drop for Claim<'_, K, V> {
     fn drop(&mut self) {
         self.bucket.release(self.place);
-    }
-}
-
-/// What a change remembers of lost exchanges. When it ends, it pauses if that is due; it holds no place then.
-struct Race {
-    place: backoff::Place,
-    lost: bool,
-}
-
-impl Race {
-    #[cold]
-    fn lose(&mut self) {
-        self.lost = true;
-        backoff::lost(self.place);
-    }
-}
-
-impl Drop for Race {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if !self.lost {
-            backoff::won(self.place);
-        }
-        backoff::rest(self.place);
     }
 }
 
@@ -194,7 +169,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 decision
             }
         };
-        let mut race = Race { place: self.place(), lost: false };
         // Dropped before the draft, which they show.
         let mut claim: Option<Claim<'g, K, V>> = None;
         let mut revoked: Vec<Claim<'g, K, V>> = Vec::new();
@@ -222,14 +196,12 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                     drop((claim, revoked));
                                     return self.replaced(old, new, None, guard);
                                 }
-                                race.lose();
                             }
                             Decision::Remove => {
                                 if bucket.remove(&found) {
                                     drop((claim, revoked));
                                     return self.removed(table, old, None, guard);
                                 }
-                                race.lose();
                             }
                         }
                         continue;
@@ -250,7 +222,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 drop(revoked);
                                 return self.inserted(table, entry, None, guard);
                             }
-                            race.lose();
                         }
                         None => match header.free() {
                             Some(place) => {
@@ -279,7 +250,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                     drop((claim, revoked));
                                     return self.replaced(old, new, Some(block), guard);
                                 }
-                                race.lose();
                             }
                             Decision::Remove => {
                                 if bucket.set_block(tagged, block.without(index)) {
@@ -287,7 +257,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                     self.thinned(table, block.len() - 1);
                                     return self.removed(table, old, Some(block), guard);
                                 }
-                                race.lose();
                             }
                         }
                     }
@@ -302,7 +271,6 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                             self.crowded(table);
                             return self.inserted(table, new, Some(block), guard);
                         }
-                        race.lose();
                     }
                 },
             }

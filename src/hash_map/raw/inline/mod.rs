@@ -30,7 +30,6 @@ use super::walk::Cursor;
 use super::{Form, Hashed, Kind, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
-use crate::util::backoff;
 
 /// What a map of inline entries is made of.
 pub(in crate::hash_map) struct Inline<K, V, S> {
@@ -165,7 +164,6 @@ impl<K: NoUninit + Hash, V: NoUninit, S: BuildHasher, R: Reclaim> Raw<Inline<K, 
             Words { key: to_word(key), value: to_word(value) }
         };
         let mut claim: Option<Claim<'_>> = None;
-        let mut raced = false;
         loop {
             let Some(root) = self.root(guard) else {
                 match decide(None) {
@@ -217,13 +215,8 @@ impl<K: NoUninit + Hash, V: NoUninit, S: BuildHasher, R: Reclaim> Raw<Inline<K, 
                         if let Change::Put(_) = change {
                             core::mem::forget(claim);
                         }
-                        if !raced {
-                            backoff::won(self.place());
-                        }
                         return self.done(root, found, change, None, guard);
                     }
-                    raced = true;
-                    backoff::lost(self.place());
                 }
                 Form::Block(tagged, block) => {
                     let (index, found) = block.find(hash, entry_if(&eq)).unzip();
@@ -237,13 +230,8 @@ impl<K: NoUninit + Hash, V: NoUninit, S: BuildHasher, R: Reclaim> Raw<Inline<K, 
                     let len = new.len();
                     if bucket.set_block(tagged, new) {
                         self.changed_block(table, len, found.is_none());
-                        if !raced {
-                            backoff::won(self.place());
-                        }
                         return self.done(root, found, change, Some(block), guard);
                     }
-                    raced = true;
-                    backoff::lost(self.place());
                 }
             }
         }
