@@ -1,9 +1,9 @@
 //! Stacks.
 
+mod batch;
+mod chunk;
 mod elimination;
-mod node;
 mod place;
-mod slab;
 mod treiber;
 
 use alloc::vec::Vec;
@@ -11,7 +11,8 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use self::treiber::{Copies, Raw, Taken, keep};
+use self::batch::Taken;
+use self::treiber::{Copies, Raw, keep};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
@@ -226,12 +227,7 @@ impl<T, R: Reclaim> Stack<T, R> {
     /// assert_eq!(items, [4, 3, 2, 1, 0]);
     /// ```
     pub fn pop_many_into(&self, items: &mut Vec<T>, max: usize) -> usize {
-        let before = items.len();
-        let mut taken = self.raw.pop_many(max);
-        // Should this panic, they are dropped.
-        items.reserve(taken.left());
-        items.extend(core::iter::from_fn(|| taken.next()));
-        items.len() - before
+        self.raw.pop_many(max).append_to(items)
     }
 
     /// Removes all items in one step, and returns an iterator over them from the top down.
