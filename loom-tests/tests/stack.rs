@@ -1,5 +1,4 @@
-//! Models of the stack over the eager reclaimer. In the loom build a node has two generations, a slab two nodes, a thread keeps
-//! two spare nodes besides, and a worn node is retired at once.
+//! Models of the stack over the eager reclaimer. In the loom build a chunk has two slots and two generations.
 
 mod common;
 
@@ -59,7 +58,7 @@ models! {
     }
 
     /// Two pops get each item once.
-    pops(Some(3), 1000) {
+    pops(Some(3), 500) {
         let stack = filled([1, 2]);
         let threads = [0, 1].map(|_| go(&stack, pop));
         let found = threads.map(|thread| thread.join().unwrap().expect("there are two items"));
@@ -67,42 +66,47 @@ models! {
         assert!(stack.is_empty());
     }
 
-    /// ABA: while one pop lies still, another thread takes its node out, and those below, and pushes the first node again. What
-    /// was below is in its hands, so that a late pop that put it back would show.
-    node_reuse(Some(2), 100) {
-        let stack = filled([1, 2]);
+    /// ABA: while one pop lies still, its chunk's owner takes the item out, and those below, and puts the chunk back above something
+    /// else. What was below is in its hands, so that a late pop that put it back would show.
+    chunk_reuse(Some(2), 50) {
+        let stack = filled([1, 2, 3]);
         let late = go(&stack, pop);
-        let other = go(&stack, |stack| {
-            let mut found: Vec<_> = pop(stack).into_iter().collect();
-            let below = stack.pop_all();
-            push(stack, 3);
-            found.extend(below.map(|item| item.0));
-            found
-        });
-        let mut found: Vec<_> = late.join().unwrap().into_iter().collect();
+        let mut found: Vec<_> = pop(&stack).into_iter().collect();
+        let below = stack.pop_all();
+        push(&stack, 4);
+        found.extend(below.map(|item| item.0));
+        found.extend(late.join().unwrap());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3, 4]);
+    }
+
+    /// The same once more around: the chunk's generations are used up meanwhile, and it must not begin anew before the late pop's
+    /// guard ends.
+    worn_chunk(Some(2), 50) {
+        let stack = filled([1, 2, 3]);
+        let late = go(&stack, pop);
+        let mut found: Vec<_> = pop(&stack).into_iter().collect();
+        let below = stack.pop_all();
+        push(&stack, 4);
+        found.extend(pop(&stack));
+        stack.push_all([5, 6].map(Item::new));
+        found.extend(pop(&stack));
+        found.extend(below.map(|item| item.0));
+        found.extend(late.join().unwrap());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3, 4, 5, 6]);
+    }
+
+    /// An owner goes on in a slot only when who took the item is done with it.
+    slot_reuse(Some(3), 50) {
+        let stack = filled([1]);
+        let other = go(&stack, pop);
+        push(&stack, 2);
+        let mut found: Vec<_> = pop(&stack).into_iter().collect();
+        push(&stack, 3);
         found.extend(other.join().unwrap());
         found.extend(rest(&stack));
         assert_eq!(sorted(found), [1, 2, 3]);
-    }
-
-    /// The same once more around: the node's generations are used up meanwhile, and it must not begin anew before the late pop's
-    /// guard ends.
-    worn_node(Some(2), 500) {
-        let stack = filled([1, 2]);
-        let late = go(&stack, pop);
-        let other = go(&stack, |stack| {
-            let mut found: Vec<_> = pop(stack).into_iter().collect();
-            let below = stack.pop_all();
-            push(stack, 3);
-            found.extend(pop(stack));
-            push(stack, 4);
-            found.extend(below.map(|item| item.0));
-            found
-        });
-        let mut found: Vec<_> = late.join().unwrap().into_iter().collect();
-        found.extend(other.join().unwrap());
-        found.extend(rest(&stack));
-        assert_eq!(sorted(found), [1, 2, 3, 4]);
     }
 
     /// A push and a pop that both lose to a third may meet; nothing is handed over twice, or lost.
