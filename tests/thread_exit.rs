@@ -63,7 +63,7 @@ fn threads(count: usize, global: &Queue<usize>, own: &Queue<usize, Epoch<Own>>, 
 #[test]
 fn ten_thousand_threads_leave_nothing() {
     let (global, own, stack) = (Queue::new(), Queue::default(), Stack::new());
-    threads(400, &global, &own, &stack);
+    threads(4000, &global, &own, &stack);
     let before = LIVE.load(Ordering::Relaxed);
     threads(10_000, &global, &own, &stack);
     let grown = LIVE.load(Ordering::Relaxed) - before;

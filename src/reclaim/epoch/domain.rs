@@ -134,6 +134,10 @@ pub struct State {
     count: AtomicUsize,
 }
 
+/// The system did not execute a heavy barrier.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
 /// Where one participant announces. Two lines: foreign scans must not slow the owner's neighbours.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -143,9 +147,7 @@ pub struct Record {
     /// Somebody owns it.
     claimed: AtomicBool,
     /// Which barriers are in force, beside what else a guard reads; decided once for the process, before there is a record.
-    asymmetric: bool,
-    /// Its number in the domain, from 0.
-    pub(super) number: usize,
+    pub(super) asymmetric: bool,
     /// The record prepended before this one; written before this one is published.
     next: *const Record,
     // The rest belongs to the owner, whoever claimed it.
@@ -220,14 +222,19 @@ impl State {
         }
     }
 
-    /// Moves the clock one step if every pinned participant has seen where it stands.
-    #[cold]
+    /// Moves the clock one step if every pinned participant has seen where it stands; tells whether it did.
     pub(super) fn try_advance(&self) -> bool {
+        self.advance() == Ok(true)
+    }
+
+    /// As `try_advance`; in any case a heavy barrier, if the system did not refuse it.
+    #[cold]
+    pub(super) fn advance(&self) -> Result<bool, Refused> {
         // Relaxed: whoever acquires the clock acquires every step up to there, because it is changed by exchanges only (a
         // release sequence). Nothing that is read below depends on earlier steps.
         let epoch = self.clock.load(Ordering::Relaxed);
         if !heavy() {
-            return false;
+            return Err(Refused);
         }
         // Acquire: pairs with the Release of `register`, for the record's contents.
         let mut next: *const Record = self.records.load(Ordering::Acquire);
@@ -237,16 +244,15 @@ impl State {
             // it left happens before the step.
             let announced = record.announced.load(Ordering::Acquire);
             if announced & PINNED != 0 && announced != epoch | PINNED {
-                return false;
+                return Ok(false);
             }
             next = record.next;
         }
         // Release: pairs with the Acquire loads of the clock (invariant 2). Losing means that somebody else moved the clock, by
         // the same step. No model can tell: what came before the heavy barrier is released by its fence already, and for what
         // only the scan acquired, a reader, a mover and a third who frees are needed, more than loom explores in minutes.
-        self.clock
-            .compare_exchange(epoch, epoch.wrapping_add(STEP), Ordering::Release, Ordering::Relaxed)
-            .is_ok()
+        let next = epoch.wrapping_add(STEP);
+        Ok(self.clock.compare_exchange(epoch, next, Ordering::Release, Ordering::Relaxed).is_ok())
     }
 
     /// True if an object retired at `tag` may be reclaimed: the clock is three steps on.
@@ -288,13 +294,13 @@ impl State {
             }
             next = record.next;
         }
+        // Relaxed: a measure only.
+        self.count.fetch_add(1, Ordering::Relaxed);
         let asymmetric = is_asymmetric();
         let record = Box::leak(Box::new(Record {
             announced: AtomicUsize::new(0),
             claimed: AtomicBool::new(true),
             asymmetric,
-            // Relaxed: numbers need only differ.
-            number: self.count.fetch_add(1, Ordering::Relaxed),
             next: ptr::null(),
             depth: Cell::new(0),
         }));

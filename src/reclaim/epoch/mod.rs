@@ -34,6 +34,8 @@
 //! **Progress**: entering repeats only when the clock moved, leaving is wait-free, retiring claims a bin that nobody
 //! else uses or makes a new one. A stopped thread stops the clock and nobody's operation.
 
+mod bin;
+mod chunks;
 mod domain;
 mod garbage;
 mod guard;
