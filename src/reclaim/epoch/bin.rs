@@ -128,10 +128,16 @@ impl Bin {
         self.try_claim().map(Asked)
     }
 
-    /// True if there is something in it and the clock is past all of it: its thread has not come for long.
+    /// False if there is nothing in it; loom, which loses its way among the stores of a gauge, always looks.
+    pub(super) fn is_filled(&self) -> bool {
+        // Relaxed: whether to look.
+        cfg!(latchfree_loom) || self.objects.load(Ordering::Relaxed) > 0
+    }
+
+    /// True if the clock is past all that is in it: its thread has not come for long.
     pub(super) fn is_stale(&self, clock: usize) -> bool {
-        // Relaxed, both: whether to look.
-        self.objects.load(Ordering::Relaxed) > 0 && State::is_past(self.used.load(Ordering::Relaxed), clock)
+        // Relaxed: whether to look.
+        State::is_past(self.used.load(Ordering::Relaxed), clock)
     }
 
     /// What is in it.

@@ -113,7 +113,8 @@ impl<D: Domain> Garbage<D> {
     ) {
         let record = guard.record();
         let clock = D::state().clock();
-        let claim = self.claim(self.kind(record.asymmetric));
+        let own = self.kind(record.asymmetric);
+        let claim = self.claim(own);
         let (bin, kind) = claim.of();
         let tagged = Tagged { retired: Retired { object, reclaim, bytes }, epoch: record.epoch() };
         let advance = claim.push(tagged, clock, |objects, bytes| {
@@ -124,7 +125,7 @@ impl<D: Domain> Garbage<D> {
         claim.fill(&mut batch, clock, self.keep);
         drop(claim);
         if advance {
-            self.advance(clock, kind);
+            self.advance(clock, own);
         }
         bin.reclaim(&mut batch, kind);
     }
@@ -132,11 +133,11 @@ impl<D: Domain> Garbage<D> {
     /// Tries to move the clock, and takes over what others have left, by one heavy barrier for both.
     #[cold]
     #[inline(never)]
-    fn advance(&self, clock: usize, kind: Kind) {
+    fn advance(&self, clock: usize, own: Kind) {
         let left = self.ask_for(|bin| bin.is_stale(clock));
         let passed = D::state().advance().is_ok();
         if passed && !left.is_empty() {
-            self.claim(kind).adopt(&left, clock, ADOPT);
+            self.claim(own).adopt(&left, clock, ADOPT);
         }
     }
 
@@ -163,11 +164,12 @@ impl<D: Domain> Garbage<D> {
             return;
         }
         let clock = D::state().clock();
-        let claim = self.claim(self.kind(is_asymmetric()));
+        let own = self.kind(is_asymmetric());
+        let claim = self.claim(own);
         let (bin, kind) = claim.of();
         // All but this one, which is claimed.
         let others = self.ask_for(|_| true);
-        if !others.is_empty() && (kind == Kind::Exchanged || heavy()) {
+        if !others.is_empty() && (own == Kind::Exchanged || heavy()) {
             claim.adopt(&others, clock, usize::MAX);
         }
         drop(others);
@@ -213,10 +215,10 @@ impl<D: Domain> Garbage<D> {
 
     /// Those in which there is something.
     fn filled(&self) -> impl Iterator<Item = &Bin> {
-        self.all().filter(|bin| bin.backlog().objects > 0)
+        self.all().filter(|bin| bin.is_filled())
     }
 
-    /// A bin for the caller alone: its own, if it can.
+    /// A bin for the caller alone: its own, claimed so, if it can; else another, by an exchange.
     #[inline(always)]
     fn claim(&self, kind: Kind) -> Claim<'_> {
         let own = self.bins.get(Bin::new);
