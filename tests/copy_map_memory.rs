@@ -73,7 +73,7 @@ fn what_is_allocated_is_freed() {
     drop(map);
 
     let mut rounds = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..150 {
         let map = CopyMap::new();
         churn(4, |rng| {
             let key = rng.below(2000);
@@ -100,6 +100,8 @@ fn what_is_allocated_is_freed() {
         drop(map);
         rounds.push(live());
     }
-    // What threads keep for their successors is nearly all made in the first rounds; what is lost in a round would add up.
-    assert!(rounds[29] < rounds[15] + 8, "{rounds:?}");
+    // What threads keep for their successors, and what passes from one to the next, varies by some dozen blocks from round to round; what
+    // is lost in a round would add up: one block each would be 50 more on the average of a third.
+    let mean = |rounds: &[usize]| rounds.iter().sum::<usize>() / rounds.len();
+    assert!(mean(&rounds[100..]) < mean(&rounds[50..100]) + 25, "{rounds:?}");
 }
