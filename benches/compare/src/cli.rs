@@ -12,7 +12,7 @@ use regex::{Regex, RegexBuilder};
 #[derive(Debug, Parser)]
 #[command(name = "compare", version = None)]
 pub struct Args {
-    /// About a minute: fewer cells and rounds, u64 only
+    /// One to two minutes: fewer cells and rounds, u64 only
     #[arg(long)]
     pub quick: bool,
 

@@ -91,7 +91,8 @@ impl<K, V> Drop for Claim<'_, K, V> {
     }
 }
 
-/// What a change remembers of lost exchanges. When it ends, it pauses if that is due; it holds no place then.
+/// What a change remembers of lost exchanges. When it ends, it pauses if that is due; it holds no place then,
+/// but the caller's guard, which is not ours to end.
 struct Race {
     place: backoff::Place,
     lost: bool,
