@@ -79,6 +79,8 @@ assert_not_impl_any!(HashMap<u64, Rc<u64>>: Send, Sync);
 assert_not_impl_any!(HashMap<Rc<u64>, u64>: Send, Sync);
 assert_not_impl_any!(HashMap<u64, std::sync::MutexGuard<'static, u64>>: Send, Sync);
 assert_not_impl_any!(hash_map::HashMapRef<'static, u64, u64>: Send, Sync);
+assert_not_impl_any!(hash_map::Entry<'static, u64, u64>: Send, Sync);
+assert_impl_all!(hash_map::ChangedError<'static, u64, u64>: std::error::Error);
 assert_impl_all!(hash_map::Iter<'static, u64, u64>: Send, Sync);
 assert_not_impl_any!(hash_map::Iter<'static, u64, Cell<u64>>: Send, Sync);
 assert_impl_all!(hash_map::IntoIter<u64, Cell<u64>>: Send);

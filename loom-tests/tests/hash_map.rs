@@ -8,7 +8,7 @@ mod tens;
 use std::sync::Arc;
 
 use latchfree_loom::HashMap;
-use latchfree_loom::hash_map::Operation;
+use latchfree_loom::hash_map::{Entry, Operation};
 use latchfree_loom::reclaim::Reclaim;
 
 use self::common::eager::Eager;
@@ -181,6 +181,32 @@ models_without_barriers! {
             thread.join().unwrap();
         }
         assert_eq!(get(&map, A), Some(2));
+    }
+
+    /// An entry that was seen is replaced only if it is that one, not another with its key that came in its place.
+    entries(Some(2), 200) {
+        let map = map(&[A]);
+        let other = go(&map, |map| {
+            let removed = remove(map, A);
+            (removed, insert(map, A, 1))
+        });
+        let guard = Eager::pin();
+        let seen = match map.entry(A, &guard) {
+            Entry::Occupied(entry) => (Some(entry.get().0), entry.replace(Item::new(2)).is_ok()),
+            Entry::Vacant(entry) => (None, entry.insert(Item::new(2)).is_ok()),
+        };
+        drop(guard);
+        let first = Some(A as usize);
+        let (other_saw, last) = match seen {
+            (Some(1), true) => ((first, true), 2),                 // after both
+            (seen, true) if seen == first => ((Some(2), true), 1), // before both
+            (seen, false) if seen == first => ((first, true), 1),
+            (None, true) => ((first, false), 2), // in the gap
+            (None, false) => ((first, true), 1),
+            impossible => panic!("{impossible:?}"),
+        };
+        assert_eq!(other.join().unwrap(), other_saw, "{seen:?}");
+        assert_eq!(get(&map, A), Some(last));
     }
 
     /// Claims are revoked by a version that begins anew: the next commit is the one.

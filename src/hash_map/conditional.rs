@@ -12,7 +12,7 @@ use crate::compute::{Compute, Operation};
 use crate::reclaim::Reclaim;
 
 /// What a value is computed from: there is one, or it is to be made.
-enum Start<V, F> {
+pub(super) enum Start<V, F> {
     Value(V),
     With(F),
 }
@@ -32,14 +32,20 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn update<'g>(
+    pub fn update<'g>(&'g self, key: K, update: impl FnMut(&V) -> V, guard: &'g R::Guard) -> Option<&'g V> {
+        R::check(guard);
+        let hash = self.hash(&key);
+        self.update_hashed(hash, key, update, guard)
+    }
+
+    #[inline]
+    pub(super) fn update_hashed<'g>(
         &'g self,
+        hash: u64,
         key: K,
         mut update: impl FnMut(&V) -> V,
         guard: &'g R::Guard,
     ) -> Option<&'g V> {
-        R::check(guard);
-        let hash = self.hash(&key);
         let mut draft = self.raw.draft(Some(key), None, guard);
         let decide = |draft: &mut Draft<'g, K, V, R>, entry: Option<&'g Entry<K, V>>| match entry {
             Some(entry) => {
@@ -112,7 +118,9 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         value: V,
         guard: &'g R::Guard,
     ) -> &'g V {
-        self.update_or(key, update, Start::<V, fn() -> V>::Value(value), guard)
+        R::check(guard);
+        let hash = self.hash(&key);
+        self.update_or(hash, key, update, Start::<V, fn() -> V>::Value(value), guard)
     }
 
     /// As [`update_or_insert`](Self::update_or_insert), with the value to be inserted made by a closure, which runs at
@@ -135,19 +143,19 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         value: impl FnOnce() -> V,
         guard: &'g R::Guard,
     ) -> &'g V {
-        self.update_or(key, update, Start::With(value), guard)
+        R::check(guard);
+        let hash = self.hash(&key);
+        self.update_or(hash, key, update, Start::With(value), guard)
     }
 
-    #[track_caller]
-    fn update_or<'g>(
+    pub(super) fn update_or<'g>(
         &'g self,
+        hash: u64,
         key: K,
         mut update: impl FnMut(&V) -> V,
         start: Start<V, impl FnOnce() -> V>,
         guard: &'g R::Guard,
     ) -> &'g V {
-        R::check(guard);
-        let hash = self.hash(&key);
         let mut draft = self.raw.draft(Some(key), None, guard);
         // The value to be inserted. It is kept here while the draft has an updated one; `inserting` says that the
         // draft has it.

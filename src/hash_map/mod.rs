@@ -3,6 +3,7 @@
 mod bulk;
 mod conditional;
 pub mod copy_map;
+mod entry;
 mod iter;
 mod operations;
 mod pinned;
@@ -31,6 +32,7 @@ pub use crate::compute::{Compute, Operation};
 
 #[doc(inline)]
 pub use self::copy_map::CopyMap;
+pub use self::entry::{ChangedError, Entry, OccupiedEntry, UpdateEntry, VacantEntry};
 pub use self::iter::{Drain, IntoIter, Iter, Keys, Values};
 pub use self::operations::OccupiedError;
 pub use self::pinned::HashMapRef;
@@ -72,6 +74,7 @@ pub enum RandomState {}
 /// |---|---|---|
 /// | [`get`](Self::get) and its like | lock-free, writes nothing | a bucket's line and the entry |
 /// | [`insert`](Self::insert), [`update`](Self::update), [`compute`](Self::compute), ... | lock-free | an allocation; one or two compare-exchanges |
+/// | [`entry`](Self::entry) | a look-up, then a conditional change | their sum |
 /// | [`remove`](Self::remove), [`remove_if`](Self::remove_if) | lock-free | one compare-exchange, one locked instruction |
 /// | growth | lock-free: operations that insert or remove move some buckets each | |
 /// | [`iter`](Self::iter), [`retain`](Self::retain), [`clear`](Self::clear) | lock-free, force and await no resize | a visit of every bucket |

@@ -214,6 +214,17 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     ) -> Result<&'g V, OccupiedError<'g, V>> {
         R::check(guard);
         let hash = self.hash(&key);
+        self.try_insert_hashed(hash, key, value, guard)
+    }
+
+    #[inline]
+    pub(super) fn try_insert_hashed<'g>(
+        &'g self,
+        hash: u64,
+        key: K,
+        value: V,
+        guard: &'g R::Guard,
+    ) -> Result<&'g V, OccupiedError<'g, V>> {
         let mut draft = self.raw.draft(Some(key), Some(value), guard);
         match self.raw.apply(hash, |draft, other| draft.key() == other, &mut draft, put_if_absent, guard) {
             Outcome::Left(Some(entry)) => {
@@ -264,6 +275,17 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     pub fn get_or_insert_with<'g>(&'g self, key: K, value: impl FnOnce() -> V, guard: &'g R::Guard) -> &'g V {
         R::check(guard);
         let hash = self.hash(&key);
+        self.get_or_insert_hashed(hash, key, |_| value(), guard)
+    }
+
+    #[inline]
+    pub(super) fn get_or_insert_hashed<'g>(
+        &'g self,
+        hash: u64,
+        key: K,
+        value: impl FnOnce(&K) -> V,
+        guard: &'g R::Guard,
+    ) -> &'g V {
         let mut draft = self.raw.draft(Some(key), None, guard);
         let mut value = Some(value);
         let eq = |draft: &Draft<'g, K, V, R>, other: &K| draft.key() == other;
@@ -272,7 +294,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
                 return Decision::Leave;
             }
             if let Some(value) = value.take() {
-                draft.value = Some(value());
+                draft.value = Some(value(draft.key()));
             }
             Decision::Put
         };

@@ -6,7 +6,7 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::{Compute, Drain, HashMap, Iter, Keys, OccupiedError, Operation, RandomState, Values};
+use super::{Compute, Drain, Entry, HashMap, Iter, Keys, OccupiedError, Operation, RandomState, Values};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// A [`HashMap`] and a guard: its operations need no guard, and lend for as long as the handle is borrowed.
@@ -416,6 +416,19 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
         K: Clone,
     {
         self.map.compute_ref(key, compute, &self.guard)
+    }
+
+    /// See [`HashMap::entry`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
+    /// assert_eq!(map.pin().entry(3).or_insert(30), &30);
+    /// ```
+    #[inline]
+    pub fn entry(&self, key: K) -> Entry<'_, K, V, S, R> {
+        self.map.entry(key, &self.guard)
     }
 
     /// See [`HashMap::drain`].

@@ -225,6 +225,21 @@ impl<'a, K, V, R: Reclaim> Draft<'a, K, V, R> {
         // SAFETY: the entry has a value, nobody else looks at it, and it counts as moved out now.
         Some(unsafe { ManuallyDrop::into_inner((&raw const (*entry.as_ptr()).value).read()) })
     }
+
+    /// Key and value, back from a draft that has both, was not used, and was not shown.
+    pub(in crate::hash_map) fn into_parts(mut self) -> Option<(K, V)> {
+        if self.shown {
+            return None;
+        }
+        let value = self.take_value()?;
+        if let Some(entry) = self.entry.take() {
+            // SAFETY: nobody else ever reached it, and the draft does not free it any more.
+            let mut memory = unsafe { Entry::dying(entry) };
+            // SAFETY: it has its key, which is moved out once: the memory has no destructor for it.
+            self.key = Some(unsafe { ManuallyDrop::take(&mut memory.contents().key) });
+        }
+        Some((self.key.take()?, value))
+    }
 }
 
 impl<K, V, R: Reclaim> Drop for Draft<'_, K, V, R> {
