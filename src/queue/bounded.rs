@@ -8,7 +8,7 @@ mod slot;
 use alloc::vec::{self, Vec};
 use core::fmt;
 use core::iter::FusedIterator;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{self, ManuallyDrop, MaybeUninit};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use self::ring::Ring;
@@ -44,7 +44,9 @@ use self::ring::Ring;
 ///
 /// **Contention.** A thread that loses races pauses before its next try, for some microseconds, and remembers for how long:
 /// with more threads than cores this is faster by far than fighting for every cache line, at the price of fairness
-/// within such a pause. A push and a pop do not wait for room or items.
+/// within such a pause. One that again and again finds the queue empty after a few items, or full, with somebody at work at the other
+/// end, stays behind for 2 us and looks again, so that the two are not after the same cache lines. Apart from that a push and a
+/// pop do not wait for room or items.
 ///
 /// When not to use it: without a need for a bound take [`Queue`](crate::Queue); between one producer and one consumer a
 /// wait-free SPSC ring is simpler and faster.
@@ -181,13 +183,17 @@ impl<T> BoundedQueue<T> {
     /// assert_eq!(queue.push(1), Ok(()));
     /// assert_eq!(queue.push(2), Err(2));
     /// ```
-    #[inline]
+    // Always: pairs took 11.7 ns instead of 10.2 where the compiler did not.
+    #[inline(always)]
     pub fn push(&self, value: T) -> Result<(), T> {
-        let value = ManuallyDrop::new(value);
-        // SAFETY: one item, given away on success: it is not dropped here.
-        match unsafe { self.ring.push(&raw const *value) } {
-            Ok(()) => Ok(()),
-            Err(_) => Err(ManuallyDrop::into_inner(value)),
+        // From where it lies, and not from a `ManuallyDrop` of it, into which the compiler would move a large item first.
+        // SAFETY: one item, given away on success: it is not dropped here, for nothing in there unwinds.
+        match unsafe { self.ring.push(&raw const value) } {
+            Ok(()) => {
+                mem::forget(value);
+                Ok(())
+            }
+            Err(_) => Err(value),
         }
     }
 
@@ -203,7 +209,7 @@ impl<T> BoundedQueue<T> {
     /// assert_eq!(queue.pop(), Some(1));
     /// assert_eq!(queue.pop(), None);
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn pop(&self) -> Option<T> {
         self.ring.pop()
     }

@@ -478,16 +478,14 @@ impl<T> Slot<T> {
         !by_now(passed) && found & !verdict::PUSH != lap.before() | verdict::FREE_VOID
     }
 
-    /// Takes the value if it is there by now, else leaves the slot to its producer, which will push elsewhere.
+    /// True if the value is there by now; else leaves the slot to its producer, which will push elsewhere.
     ///
     /// # Safety
     ///
     /// The caller has the consumers' ticket of this lap, and the producers' one was claimed.
     #[cold]
-    pub(super) unsafe fn challenge(&self, lap: Lap, asymmetric: bool) -> Option<T> {
-        let full = if asymmetric { self.ask_producer(lap) } else { self.leave_by_exchange(lap) };
-        // SAFETY: the ticket is ours, and the value is there.
-        full.then(|| unsafe { self.read() })
+    pub(super) unsafe fn challenge(&self, lap: Lap, asymmetric: bool) -> bool {
+        if asymmetric { self.ask_producer(lap) } else { self.leave_by_exchange(lap) }
     }
 
     fn ask_producer(&self, lap: Lap) -> bool {

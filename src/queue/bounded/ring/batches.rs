@@ -14,6 +14,7 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) unsafe fn push_all(&self, items: *const T, count: usize) -> usize {
         let mut done = 0;
         let mut fenced = false;
+        let mut patient = true;
         while done < count {
             // Acquire: as in `push`.
             let tail = self.tail.load(Ordering::Acquire);
@@ -25,12 +26,16 @@ impl<T> Ring<T> {
                 // SAFETY: the caller's promise.
                 match self.free(tail) {
                     Free::No if self.make_room(tail, &mut fenced) => continue,
+                    Free::No if patient && self.stay_behind(BACK, tail) => {
+                        patient = false;
+                        continue;
+                    }
                     Free::No => break,
                     Free::Yes => continue,
                     Free::Counted => {}
                 }
                 // SAFETY: the caller's promise.
-                if unsafe { self.push_slowly(items.add(done)) }.is_err() {
+                if unsafe { self.push_slowly(items.add(done), true) }.is_err() {
                     break;
                 }
                 done += 1;

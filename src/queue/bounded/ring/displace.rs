@@ -27,15 +27,17 @@ impl<T> Ring<T> {
         let mut nothing = None;
         loop {
             // SAFETY: the caller's promise.
-            let Err(tail) = (unsafe { self.push_slowly(item) }) else { return Ok(None) };
+            let Err(tail) = (unsafe { self.push_slowly(item, false) }) else { return Ok(None) };
             if nothing == Some(tail) {
                 // No slot was free before and after we found no item, and the tail has not moved: all were held between.
                 return Err(());
             }
-            if let Some((oldest, ticket)) = self.pop_held() {
+            if let Some(ticket) = self.take_oldest(false) {
+                // SAFETY: the ticket is ours, and the value is there.
+                let oldest = Some(unsafe { self.slot(ticket).read() });
                 // SAFETY: the slot is ours; the caller's promise.
                 unsafe { self.push_holding(item, Held { ticket, passed: false }) };
-                return Ok(Some(oldest));
+                return Ok(oldest);
             }
             nothing = Some(tail);
         }
