@@ -11,6 +11,16 @@ use crate::reclaim::{Epoch, Reclaim};
 ///
 /// Neither forces nor awaits a resize. Yields each key that is there throughout exactly once, with a value that it had meanwhile;
 /// others may be yielded or not, and one that is removed and inserted again meanwhile more than once.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::HashMap<_, _> = [(1, "one"), (2, "two")].into();
+/// let pinned = map.pin();
+/// let mut entries: Vec<(&i32, &&str)> = pinned.iter().collect();
+/// entries.sort();
+/// assert_eq!(entries, [(&1, &"one"), (&2, &"two")]);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'g, K, V>(Lent<'g, K, V>);
 
@@ -74,14 +84,37 @@ macro_rules! part {
 }
 part! {
     /// The keys of a map, as [`Iter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map: latchfree::HashMap<_, _> = [(1, "one"), (2, "two")].into();
+    /// assert_eq!(map.pin().keys().max(), Some(&2));
+    /// ```
     Keys, key, K
 }
 part! {
     /// The values of a map, as [`Iter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map: latchfree::HashMap<_, _> = [(1, "one"), (2, "two")].into();
+    /// assert!(map.pin().values().all(|name| name.len() == 3));
+    /// ```
     Values, value, V
 }
 
 /// Removes entries as it yields them; see [`HashMap::drain`].
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::HashMap<_, _> = (0..10).map(|n| (n, n)).collect();
+/// let pinned = map.pin();
+/// assert_eq!(pinned.drain().take(4).count(), 4); // what is not asked for stays
+/// assert_eq!(map.len(), 6);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Drain<'g, K, V, R: Reclaim = Epoch> {
     iter: Iter<'g, K, V>,
@@ -117,6 +150,14 @@ impl<K, V, R: Reclaim> fmt::Debug for Drain<'_, K, V, R> {
 }
 
 /// The entries of a map, by value.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::HashMap<_, _> = [(1, "one".to_string())].into();
+/// let entries: Vec<(i32, String)> = map.into_iter().collect();
+/// assert_eq!(entries, [(1, "one".to_string())]);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<K, V, R: Reclaim = Epoch> {
     entries: Owned<K, V, R>,

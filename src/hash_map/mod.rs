@@ -129,6 +129,14 @@ impl<K, V, S: UnwindSafe, R: Reclaim> UnwindSafe for HashMap<K, V, S, R> {}
 impl<K, V, S: RefUnwindSafe, R: Reclaim> RefUnwindSafe for HashMap<K, V, S, R> {}
 
 /// There is no memory for what was to be reserved.
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::HashMap::<u64, u64>::new();
+/// let error = map.try_reserve(usize::MAX / 2).unwrap_err();
+/// assert_eq!(error.to_string(), "no memory for a table of that size");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryReserveError(());
 

@@ -12,6 +12,15 @@ use super::raw::boxed::{Draft, Entry, Outcome};
 use crate::reclaim::Reclaim;
 
 /// A key is there already: its value, and the one that was not inserted.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::HashMap<_, _> = [(1, "one")].into();
+/// let pinned = map.pin();
+/// let error = pinned.try_insert(1, "uno").unwrap_err();
+/// assert_eq!((error.current, error.not_inserted), (&"one", "uno"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OccupiedError<'g, V> {
     /// The value in the map.

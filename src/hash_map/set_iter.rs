@@ -6,6 +6,13 @@ use super::{HashSet, IntoIter as MapIntoIter, Keys};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// The elements of a set, lent; promises what [`super::Iter`] does.
+///
+/// # Examples
+///
+/// ```
+/// let set: latchfree::HashSet<_> = [1, 2, 3].into();
+/// assert_eq!(set.pin().iter().sum::<i32>(), 6);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 #[derive(Debug)]
 pub struct Iter<'g, T>(pub(super) Keys<'g, T, ()>);
@@ -22,6 +29,13 @@ impl<'g, T> Iterator for Iter<'g, T> {
 impl<T> FusedIterator for Iter<'_, T> {}
 
 /// The elements of a set, by value.
+///
+/// # Examples
+///
+/// ```
+/// let set: latchfree::HashSet<_> = ["one".to_string()].into();
+/// assert_eq!(set.into_iter().next(), Some("one".to_string()));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 #[derive(Debug)]
 pub struct IntoIter<T, R: Reclaim = Epoch>(pub(super) MapIntoIter<T, (), R>);

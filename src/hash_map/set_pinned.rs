@@ -11,6 +11,15 @@ use super::set_iter::Iter;
 use crate::reclaim::{Epoch, Reclaim};
 
 /// A [`HashSet`] and a guard: its operations need no guard, and lend for as long as the handle is borrowed.
+///
+/// # Examples
+///
+/// ```
+/// let set = latchfree::HashSet::new();
+/// let pinned = set.pin();
+/// assert!(pinned.insert("a"));
+/// assert_eq!(pinned.get("a"), Some(&"a"));
+/// ```
 #[must_use = "an unused handle ends its critical section at once"]
 pub struct HashSetRef<'s, T, S = RandomState, R: Reclaim = Epoch> {
     pub(super) set: &'s HashSet<T, S, R>,

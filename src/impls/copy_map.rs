@@ -13,6 +13,15 @@ mod parallel {
     use crate::reclaim::{Accepts, Reclaim};
 
     /// Copies of a map's entries, for rayon's threads; promises what [`Iter`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rayon::prelude::*;
+    ///
+    /// let map: latchfree::CopyMap<u64, u64> = (0..1000).map(|n| (n, n * 2)).collect();
+    /// assert_eq!(map.par_iter().map(|(_, n)| n).sum::<u64>(), 999_000);
+    /// ```
     #[derive(Debug)]
     pub struct ParIter<'a, K, V, S, R: Reclaim>(Iter<'a, K, V, S, R>);
 

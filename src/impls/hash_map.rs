@@ -13,6 +13,16 @@ mod parallel {
 
     /// The entries of a map, lent to rayon's threads. The caller's guard protects them, not one of each thread: they may
     /// outlive the job.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rayon::prelude::*;
+    ///
+    /// let map: latchfree::HashMap<u64, u64> = (0..1000).map(|n| (n, n * 2)).collect();
+    /// let pinned = map.pin();
+    /// assert_eq!(pinned.par_iter().map(|(_, n)| n).sum::<u64>(), 999_000);
+    /// ```
     #[derive(Debug)]
     pub struct ParIter<'g, K, V>(Iter<'g, K, V>);
 

@@ -9,6 +9,17 @@ use super::raw::{Auto, Edge, Layout, Leaves, Owned, Raw, Scan, Taken};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// The entries of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`iter`](super::OrderedMap::iter).
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(2, "two"), (1, "one"), (3, "three")]);
+/// let pinned = map.pin();
+/// let mut iter = pinned.iter();
+/// assert_eq!(iter.next(), Some((&1, &"one")));
+/// assert_eq!(iter.next_back(), Some((&3, &"three")));
+/// assert_eq!(iter.count(), 1);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
     raw: &'g Raw<K, V, R, L>,
@@ -56,10 +67,24 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> fmt::Debug for Iter<'_, K, V, R, L> {
 }
 
 /// The keys of an [`OrderedMap`](super::OrderedMap), ascending; see its [`keys`](super::OrderedMap::keys).
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(2, "two"), (1, "one")]);
+/// assert!(map.pin().keys().eq(&[1, 2]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Keys<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto>(pub(super) Iter<'g, K, V, R, L>);
 
 /// The values of an [`OrderedMap`](super::OrderedMap), by ascending keys; see its [`values`](super::OrderedMap::values).
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(2, "two"), (1, "one")]);
+/// assert!(map.pin().values().eq(&["one", "two"]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Values<'g, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto>(pub(super) Iter<'g, K, V, R, L>);
 
@@ -96,6 +121,16 @@ half!(Values, V, 1);
 /// Entries that were removed in one step; see [`OrderedMap::pop_first_while`](super::OrderedMap::pop_first_while).
 ///
 /// They are removed whether they are looked at or not.
+///
+/// # Examples
+///
+/// ```
+/// let timers = latchfree::OrderedMap::from([(10, "a"), (20, "b"), (30, "c")]);
+/// let pinned = timers.pin();
+/// let due = pinned.pop_first_while(100, |&at, _| at <= 20);
+/// assert_eq!((due.len(), timers.len()), (2, 1)); // gone already
+/// assert!(due.eq([(&10, &"a"), (&20, &"b")]));
+/// ```
 pub struct Popped<'g, K, V, L: Layout<K, V> = Auto> {
     taken: Taken<K, V, L>,
     _lent: PhantomData<&'g (K, V)>,
@@ -108,6 +143,16 @@ impl<K, V, L: Layout<K, V>> Popped<'_, K, V, L> {
 }
 
 /// The entries of a range as they were at one moment; see [`OrderedMap::range_snapshot`](super::OrderedMap::range_snapshot).
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
+/// let pinned = map.pin();
+/// let then = pinned.range_snapshot(2..);
+/// map.clear();
+/// assert!(then.eq([(&2, &'b'), (&3, &'c')]));
+/// ```
 pub struct Snapshot<'g, K, V, L: Layout<K, V> = Auto> {
     taken: Leaves<K, V, L>,
     _lent: PhantomData<&'g (K, V)>,
@@ -157,6 +202,14 @@ exact!(Popped);
 exact!(Snapshot);
 
 /// The entries of a map, by value and by ascending keys.
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(2, "two".to_string()), (1, "one".to_string())]);
+/// let names: Vec<String> = map.into_iter().map(|(_, name)| name).collect();
+/// assert_eq!(names, ["one", "two"]);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<K, V, L: Layout<K, V> = Auto> {
     owned: Owned<K, V, L>,

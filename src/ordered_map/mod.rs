@@ -149,6 +149,15 @@ impl<K: RefUnwindSafe, V: RefUnwindSafe, R: Reclaim, L: Layout<K, V>> RefUnwindS
 }
 
 /// There is an entry of the key already: what could not be inserted, and what is there.
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(1, "one")]);
+/// let pinned = map.pin();
+/// let error = pinned.try_insert(1, "uno").unwrap_err();
+/// assert_eq!((error.current, error.key, error.value), (&"one", 1, "uno"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OccupiedError<'g, K, V> {
     /// The key that is in the map.

@@ -12,6 +12,14 @@ use super::raw::{Auto, Edge, Layout, Raw, Scan};
 use crate::reclaim::{Epoch, Reclaim};
 
 /// The entries of an [`OrderedMap`](super::OrderedMap) within bounds; see its [`range`](super::OrderedMap::range).
+///
+/// # Examples
+///
+/// ```
+/// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')]);
+/// let pinned = map.pin();
+/// assert!(pinned.range(2..4).rev().eq([(&3, &'c'), (&2, &'b')]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Range<'g, Q: ?Sized, B, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
     raw: &'g Raw<K, V, R, L>,

@@ -9,6 +9,17 @@ use super::{Layout, OrderedMap, OrderedMapRef, OrderedSet, OrderedSetRef, lend};
 use crate::reclaim::Reclaim;
 
 /// Why an entry was not moved; the new key comes back.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::ordered_map::RescheduleError;
+///
+/// let timers = latchfree::OrderedMap::from([(10, "a"), (20, "b")]);
+/// let pinned = timers.pin();
+/// assert_eq!(pinned.reschedule(&15, 30), Err(RescheduleError::NotFound { key: 30 }));
+/// assert!(matches!(pinned.reschedule(&10, 20), Err(RescheduleError::Occupied { current: &"b", key: 20, .. })));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RescheduleError<'g, K, V> {
     /// There is no entry of the old key.

@@ -10,8 +10,8 @@ use super::{Auto, IntoIter, Iter, Layout, Popped, Range, Snapshot};
 use crate::reclaim::{Epoch, Reclaim};
 
 macro_rules! elements {
-    ($name:ident<$($generic:ident $(= $default:ty)?),*>($inner:ty) where [$($bound:tt)*], $($doc:literal)+) => {
-        $(#[doc = $doc])+
+    ($(#[$doc:meta])* $name:ident<$($generic:ident $(= $default:ty)?),*>($inner:ty) where [$($bound:tt)*]) => {
+        $(#[$doc])*
         #[must_use = "iterators are lazy and do nothing unless consumed"]
         pub struct $name<'g, $($generic $(= $default)?),*>(pub(super) $inner) where $($bound)*;
 
@@ -68,11 +68,54 @@ macro_rules! elements {
     };
 }
 
-elements!(SetIter<T, R, L = Auto>(Iter<'g, T, (), R, L>) where [R: Reclaim, L: Layout<T, ()>], "The elements of an [`OrderedSet`](super::OrderedSet), ascending; see its [`iter`](super::OrderedSet::iter).");
-elements!(SetPopped<T, L = Auto>(Popped<'g, T, (), L>) where [L: Layout<T, ()>], "Elements that were removed in one step; see [`OrderedSet::pop_first_while`](super::OrderedSet::pop_first_while).");
-elements!(SetSnapshot<T, L = Auto>(Snapshot<'g, T, (), L>) where [L: Layout<T, ()>], "The elements of a range as they were at one moment; see [`OrderedSet::range_snapshot`](super::OrderedSet::range_snapshot).");
+elements! {
+    /// The elements of an [`OrderedSet`](super::OrderedSet), ascending; see its [`iter`](super::OrderedSet::iter).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([3, 1, 2]);
+    /// assert!(set.pin().iter().eq(&[1, 2, 3]));
+    /// ```
+    SetIter<T, R, L = Auto>(Iter<'g, T, (), R, L>) where [R: Reclaim, L: Layout<T, ()>]
+}
+elements! {
+    /// Elements that were removed in one step; see [`OrderedSet::pop_first_while`](super::OrderedSet::pop_first_while).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([3, 1, 2]);
+    /// let pinned = set.pin();
+    /// assert!(pinned.pop_first_while(10, |n| *n < 3).eq(&[1, 2]));
+    /// assert_eq!(set.len(), 1);
+    /// ```
+    SetPopped<T, L = Auto>(Popped<'g, T, (), L>) where [L: Layout<T, ()>]
+}
+elements! {
+    /// The elements of a range as they were at one moment; see
+    /// [`OrderedSet::range_snapshot`](super::OrderedSet::range_snapshot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([3, 1, 2]);
+    /// let pinned = set.pin();
+    /// let then = pinned.range_snapshot(0..);
+    /// set.clear();
+    /// assert_eq!(then.len(), 3);
+    /// ```
+    SetSnapshot<T, L = Auto>(Snapshot<'g, T, (), L>) where [L: Layout<T, ()>]
+}
 
 /// The elements of an [`OrderedSet`](super::OrderedSet) within bounds; see its [`range`](super::OrderedSet::range).
+///
+/// # Examples
+///
+/// ```
+/// let set = latchfree::OrderedSet::from([1, 2, 3, 4]);
+/// assert!(set.pin().range(2..=3).rev().eq(&[3, 2]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct SetRange<'g, Q: ?Sized, B, T, R: Reclaim = Epoch, L: Layout<T, ()> = Auto>(
     pub(super) Range<'g, Q, B, T, (), R, L>,
@@ -110,6 +153,13 @@ impl<Q: ?Sized, B: fmt::Debug, T, R: Reclaim, L: Layout<T, ()>> fmt::Debug for S
 }
 
 /// The elements of a set, by value and ascending.
+///
+/// # Examples
+///
+/// ```
+/// let set = latchfree::OrderedSet::from(["b".to_string(), "a".to_string()]);
+/// assert_eq!(set.into_iter().collect::<String>(), "ab");
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct SetIntoIter<T, L: Layout<T, ()> = Auto>(pub(super) IntoIter<T, (), L>);
 

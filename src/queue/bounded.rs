@@ -97,6 +97,15 @@ impl<T> UnwindSafe for BoundedQueue<T> {}
 impl<T> RefUnwindSafe for BoundedQueue<T> {}
 
 /// A capacity of zero, or one whose memory cannot be had.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::BoundedQueue;
+/// use latchfree::queue::bounded::CapacityError;
+///
+/// assert_eq!(BoundedQueue::<u8>::try_new(0).err(), Some(CapacityError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapacityError;
 
@@ -471,6 +480,14 @@ impl<T, const N: usize> Drop for Buffer<T, N> {
 }
 
 /// What [`BoundedQueue::push_all`] had no room for: an iterator over these items, in order.
+///
+/// # Examples
+///
+/// ```
+/// let queue = latchfree::BoundedQueue::new(2);
+/// let rest = queue.push_all(1..=4).unwrap_err();
+/// assert!(rest.eq([3, 4]));
+/// ```
 #[must_use = "these items were not pushed, and are dropped"]
 pub struct Rest<I: Iterator> {
     gathered: vec::IntoIter<I::Item>,
@@ -534,6 +551,15 @@ impl<T> fmt::Debug for BoundedQueue<T> {
 }
 
 /// The items of a bounded queue, by value, the oldest first.
+///
+/// # Examples
+///
+/// ```
+/// let queue = latchfree::BoundedQueue::new(2);
+/// queue.push("a").unwrap();
+/// queue.push("b").unwrap();
+/// assert!(queue.into_iter().eq(["a", "b"]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<T> {
     queue: BoundedQueue<T>,

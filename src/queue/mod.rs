@@ -399,6 +399,13 @@ impl<T, R: Reclaim> fmt::Debug for Queue<T, R> {
 }
 
 /// The items of a queue, by value, the oldest first.
+///
+/// # Examples
+///
+/// ```
+/// let queue: latchfree::Queue<_> = ["a", "b"].into_iter().collect();
+/// assert!(queue.into_iter().eq(["a", "b"]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<T, R: Reclaim = Epoch> {
     queue: Queue<T, R>,

@@ -29,6 +29,19 @@ use crate::sync::{Ordering, ProcessByte, compiler_fence};
 use crate::sync::{Ordering, model, mutant};
 
 /// How a thread's announcements are ordered against the threads that look for them.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::{Barrier, barrier};
+///
+/// match barrier() {
+///     Barrier::Membarrier => println!("a guard costs a plain store"),
+///     Barrier::Fence => println!("a guard costs a fence"),
+///     Barrier::Broken => panic!("membarrier was taken away: memory is not freed any more"),
+///     _ => {}
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Barrier {
@@ -42,6 +55,17 @@ pub enum Barrier {
 }
 
 /// Another kind of barriers is in force than the one that was asked for.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::{Barrier, BarrierChosen, barrier, choose_barrier};
+///
+/// match choose_barrier(Barrier::Fence) {
+///     Ok(()) => assert_eq!(barrier(), Barrier::Fence),
+///     Err(BarrierChosen(other)) => assert_eq!(barrier(), other), // something used them before
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierChosen(
     /// What is in force.

@@ -27,6 +27,15 @@ use crate::sync::{AtomicUsize, Ordering};
 pub struct Crossbeam;
 
 /// How much of one structure's garbage the global collector has not freed yet.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::{Crossbeam, Reclaim};
+///
+/// let garbage = Crossbeam::garbage(0);
+/// assert_eq!(Crossbeam::backlog(&garbage).objects, 0);
+/// ```
 #[derive(Debug, Default)]
 pub struct CrossbeamGarbage(Arc<Counts>);
 

@@ -34,8 +34,31 @@ use super::Backlog;
 /// ```
 pub trait Gauge {
     /// What was retired and not freed yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{HashMap, reclaim::Gauge};
+    ///
+    /// let map: HashMap<_, _> = [(1, 1)].into();
+    /// let pinned = map.pin();
+    /// pinned.remove(&1);
+    /// let watched: &dyn Gauge = &map;
+    /// assert_eq!(watched.backlog().objects, 1); // `pinned` may have lent it
+    /// ```
     fn backlog(&self) -> Backlog;
 
     /// Frees what no guard protects any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{HashMap, Queue, reclaim::Gauge};
+    ///
+    /// let (map, queue) = (HashMap::<u8, u8>::new(), Queue::<u8>::new());
+    /// for idle in [&map as &dyn Gauge, &queue] {
+    ///     idle.collect();
+    /// }
+    /// ```
     fn collect(&self);
 }

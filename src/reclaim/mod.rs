@@ -44,6 +44,28 @@ pub use self::epoch::{Epoch, Garbage, Guard, OwnedGuard, Participant, Participan
 pub use self::gauge::Gauge;
 
 /// An object that was unlinked and waits to be reclaimed.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::Retired;
+/// use std::ptr::NonNull;
+///
+/// /// A box as garbage.
+/// fn retired<T>(object: Box<T>) -> Retired {
+///     unsafe fn free<T>(object: NonNull<u8>) {
+///         // SAFETY: from `Box::into_raw`, and freed once.
+///         drop(unsafe { Box::from_raw(object.cast::<T>().as_ptr()) });
+///     }
+///     let object = NonNull::from(Box::leak(object));
+///     Retired { object: object.cast(), reclaim: free::<T>, bytes: size_of::<T>() }
+/// }
+///
+/// let garbage = retired(Box::new([0_u64; 4]));
+/// assert_eq!(garbage.bytes, 32);
+/// // SAFETY: nobody shares it.
+/// unsafe { (garbage.reclaim)(garbage.object) };
+/// ```
 #[derive(Debug)]
 pub struct Retired {
     /// The object.
@@ -90,6 +112,24 @@ pub struct Backlog {
 /// 4. An object returned by [`reuse`](Self::reuse) was retired into the same garbage, satisfies clause 1, and is
 ///    not reclaimed as well.
 /// 5. [`check`](Self::check) does not return if the guard protects nothing of this reclaimer's.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::Queue;
+/// use latchfree::reclaim::{Accepts, Reclaim};
+///
+/// /// Whatever reclaims its memory.
+/// fn relay<R: Reclaim + Accepts<u32>>(jobs: impl Iterator<Item = u32>) -> Vec<u32> {
+///     let queue: Queue<u32, R> = Queue::default();
+///     let guard = R::pin();
+///     jobs.for_each(|job| queue.push_with(job, &guard));
+///     std::iter::from_fn(|| queue.pop_with(&guard)).collect()
+/// }
+/// assert_eq!(relay::<latchfree::Epoch>(0..3), [0, 1, 2]);
+/// # #[cfg(feature = "crossbeam")]
+/// assert_eq!(relay::<latchfree::reclaim::Crossbeam>(0..3), [0, 1, 2]);
+/// ```
 pub unsafe trait Reclaim: Sized + 'static {
     /// Proof that the caller is in a critical section.
     type Guard;
@@ -97,6 +137,16 @@ pub unsafe trait Reclaim: Sized + 'static {
     type Garbage;
 
     /// Enters a critical section; it lasts as long as the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let map: latchfree::HashMap<_, _> = [(1, "one")].into();
+    /// let guard = <Epoch>::pin(); // as `latchfree::pin()`
+    /// assert_eq!(map.get(&1, &guard), Some(&"one"));
+    /// ```
     fn pin() -> Self::Guard;
 
     /// Runs `f` in a critical section of its own, as short as that: what a structure does inside one operation.
@@ -111,12 +161,42 @@ pub unsafe trait Reclaim: Sized + 'static {
     }
 
     /// Ends the guard's critical section and begins a new one, if the guard is the only one of its kind here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let queue: latchfree::Queue<_> = (0..100).collect();
+    /// let mut guard = <Epoch>::pin();
+    /// while queue.pop_with(&guard).is_some() {
+    ///     <Epoch>::repin(&mut guard); // lets others reclaim
+    /// }
+    /// assert!(queue.is_empty());
+    /// ```
     fn repin(guard: &mut Self::Guard);
 
     /// An empty garbage store, for a structure that would like to reuse up to `keep` reclaimable objects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let garbage = <Epoch>::garbage(0);
+    /// assert_eq!(<Epoch>::backlog(&garbage).bytes, 0);
+    /// ```
     fn garbage(keep: usize) -> Self::Garbage;
 
     /// Panics unless the guard belongs to this reclaimer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// <Epoch>::check(&<Epoch>::pin());
+    /// ```
     #[track_caller]
     fn check(guard: &Self::Guard);
 
@@ -128,15 +208,71 @@ pub unsafe trait Reclaim: Sized + 'static {
     /// 2. It is retired once, and `retired.reclaim` may be called on it once, on any thread if the type that the
     ///    structure holds is `Send`, and while the structure is alive or being dropped.
     /// 3. The unlinking, on whatever thread, happens before this call, and `guard` belongs to this reclaimer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::ptr::NonNull;
+    /// use std::sync::atomic::{AtomicPtr, Ordering};
+    ///
+    /// use latchfree::Epoch;
+    /// use latchfree::reclaim::{Reclaim, Retired};
+    ///
+    /// unsafe fn free(object: NonNull<u8>) {
+    ///     // SAFETY: from `Box::into_raw`, and freed once.
+    ///     drop(unsafe { Box::from_raw(object.cast::<String>().as_ptr()) });
+    /// }
+    ///
+    /// let garbage = <Epoch>::garbage(0);
+    /// let current = AtomicPtr::new(Box::into_raw(Box::new("old".to_string())));
+    /// let guard = <Epoch>::pin();
+    /// let old = current.swap(Box::into_raw(Box::new("new".to_string())), Ordering::AcqRel);
+    /// let object = NonNull::new(old).unwrap().cast();
+    /// let retired = Retired { object, reclaim: free, bytes: size_of::<String>() };
+    /// // SAFETY: whoever pins from now on finds the new string; the old one was swapped out once, before.
+    /// unsafe { <Epoch>::retire(&garbage, retired, &guard) };
+    /// assert_eq!(<Epoch>::backlog(&garbage).objects, 1); // `guard` may have read it
+    /// drop(guard);
+    /// drop(garbage); // frees it
+    /// # drop(unsafe { Box::from_raw(current.into_inner()) });
+    /// ```
     unsafe fn retire(garbage: &Self::Garbage, retired: Retired, guard: &Self::Guard);
 
     /// The oldest retired object that may be reclaimed, back in the caller's hands as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let garbage = <Epoch>::garbage(1);
+    /// assert_eq!(<Epoch>::reuse(&garbage, &<Epoch>::pin()), None); // nothing was retired
+    /// ```
     fn reuse(garbage: &Self::Garbage, guard: &Self::Guard) -> Option<NonNull<u8>>;
 
     /// Tries to bring reclamation forward and reclaims what may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let garbage = <Epoch>::garbage(0);
+    /// <Epoch>::collect(&garbage);
+    /// assert_eq!(<Epoch>::backlog(&garbage).objects, 0);
+    /// ```
     fn collect(garbage: &Self::Garbage);
 
     /// What waits in this store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::{Epoch, reclaim::Reclaim};
+    ///
+    /// let garbage = <Epoch>::garbage(0);
+    /// assert_eq!(<Epoch>::backlog(&garbage), Default::default());
+    /// ```
     fn backlog(garbage: &Self::Garbage) -> Backlog;
 }
 
@@ -144,4 +280,16 @@ pub unsafe trait Reclaim: Sized + 'static {
 /// may run destructors after the structure is gone and on any thread.
 ///
 /// It bounds the ways to construct a structure, and nothing else.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::{Accepts, Epoch};
+///
+/// fn accepts<T, R: Accepts<T>>() {}
+/// accepts::<&str, Epoch>();
+/// accepts::<std::rc::Rc<u8>, Epoch>(); // a structure that stays on its thread
+/// # #[cfg(feature = "crossbeam")]
+/// accepts::<String, latchfree::reclaim::Crossbeam>();
+/// ```
 pub trait Accepts<T>: Reclaim {}

@@ -454,6 +454,13 @@ impl<T, R: Reclaim> fmt::Debug for Stack<T, R> {
 }
 
 /// The items of a stack, by value, from the top down.
+///
+/// # Examples
+///
+/// ```
+/// let stack: latchfree::Stack<_> = ["a", "b"].into_iter().collect();
+/// assert!(stack.into_iter().eq(["b", "a"]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<T, R: Reclaim = Epoch> {
     stack: Stack<T, R>,
@@ -490,6 +497,15 @@ impl<T, R: Reclaim> IntoIterator for Stack<T, R> {
 }
 
 /// All items that were in a stack at one instant, by value, from the top down; see [`Stack::pop_all`].
+///
+/// # Examples
+///
+/// ```
+/// let stack: latchfree::Stack<_> = ["a", "b"].into_iter().collect();
+/// let all = stack.pop_all();
+/// assert!(stack.is_empty()); // whether they are looked at or not
+/// assert!(all.eq(["b", "a"]));
+/// ```
 #[must_use = "what is not taken from it is dropped"]
 pub struct PopAll<'a, T, R: Reclaim = Epoch> {
     taken: Taken<'a, T, R>,
@@ -517,6 +533,15 @@ impl<T, R: Reclaim> fmt::Debug for PopAll<'_, T, R> {
 }
 
 /// Copies of the items that were in a stack at one instant, from the top down; see [`Stack::iter`].
+///
+/// # Examples
+///
+/// ```
+/// let stack: latchfree::Stack<_> = [1, 2, 3].into_iter().collect();
+/// let copies = stack.iter();
+/// stack.pop(); // perhaps seen by `copies`, perhaps not
+/// assert!(copies.count() >= 2);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T: Copy, R: Reclaim = Epoch> {
     copies: Copies<'a, T, R>,

@@ -145,6 +145,15 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
 /// Neither forces nor awaits a resize, and holds back no reclamation: it pins for a step at a time. Each bucket's entries are as
 /// they were at one moment. Yields each key that is there throughout exactly once, with a value that it had meanwhile; others
 /// may be yielded or not, and one that is removed and inserted again meanwhile, too.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::CopyMap<u32, u32> = [(1, 10), (2, 20)].into();
+/// let iter = map.iter();
+/// map.remove(&1); // nothing is lent, and nobody waits
+/// assert!(iter.eq([(2, 20)]));
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, K, V, S = RandomState, R: Reclaim = Epoch> {
     map: &'a CopyMap<K, V, S, R>,
@@ -191,6 +200,13 @@ impl<'a, K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> IntoI
 }
 
 /// The entries of a map that is no more.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::CopyMap<u32, u32> = [(1, 10), (2, 20)].into();
+/// assert_eq!(map.into_iter().map(|(_, n)| n).sum::<u32>(), 30);
+/// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<K, V, S = RandomState, R: Reclaim = Epoch> {
     map: CopyMap<K, V, S, R>,

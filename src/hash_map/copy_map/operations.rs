@@ -14,6 +14,20 @@ mod sealed {
 }
 
 /// The integers that [`add_if_below`](CopyMap::add_if_below) counts with: all of std's with at most eight bytes.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::CopyMap;
+/// use latchfree::hash_map::copy_map::Integer;
+///
+/// /// Two of a kind, and no third.
+/// fn admit<V: Integer + From<u8>>(places: &CopyMap<u64, V>, who: u64) -> bool {
+///     places.add_if_below(who, V::from(1), V::from(2)).is_ok()
+/// }
+/// let places = CopyMap::<u64, u16>::new();
+/// assert_eq!([7, 7, 7].map(|who| admit(&places, who)), [true, true, false]);
+/// ```
 pub trait Integer: NoUninit + Ord + sealed::Sealed {
     #[doc(hidden)]
     const ZERO: Self;

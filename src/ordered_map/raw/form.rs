@@ -35,6 +35,21 @@ macro_rules! is_one_of {
 /// | [`Auto`], the default | of plain types, as the standard library names them; the first bytes of strings | plain ones, with such keys |
 /// | [`InlineKeys`] | any `Copy` keys | plain ones |
 /// | [`Inline`] | any `Copy` keys | any `Copy` values |
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::OrderedMap;
+/// use latchfree::ordered_map::{Inline, Layout};
+///
+/// /// Works for maps of every layout.
+/// fn first<L: Layout<u64, f32>>(map: &OrderedMap<u64, f32, latchfree::Epoch, L>) -> Option<f32> {
+///     map.pin().first_key_value().map(|(_, value)| *value)
+/// }
+/// let (boxed, inline) = (OrderedMap::new(), OrderedMap::<u64, f32, _, Inline>::with_layout());
+/// boxed.pin().insert(1, 0.5);
+/// assert_eq!((first(&boxed), first(&inline)), (Some(0.5), None));
+/// ```
 pub trait Layout<K, V>: sealed::Layout {}
 
 mod sealed {
@@ -49,6 +64,17 @@ mod sealed {
 
 /// The default [`Layout`]: keys and values of plain types (integers, `bool`, `char`, byte arrays, pairs of integers) lie in the
 /// nodes; all other entries are boxed.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::OrderedMap;
+/// use latchfree::ordered_map::Auto;
+///
+/// let map: OrderedMap<u64, String, latchfree::Epoch, Auto> = OrderedMap::new();
+/// map.pin().insert(1, "one".to_string());
+/// assert_eq!(map.len(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Auto;
 

@@ -21,6 +21,23 @@ const PINNED: usize = 1;
 /// calling thread's own [`Local`] for that state, or returns `None` where the thread has none (any more);
 /// `with_current` runs its argument on a cell of the calling thread and this domain that is null at first and that this
 /// module alone writes, or on one that is forgotten at once.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::Stack;
+/// use latchfree::reclaim::{Epoch, Guard, epoch::Domain};
+///
+/// latchfree::domain! { struct Pool; }
+///
+/// fn drain<D: Domain>(stack: &Stack<u8, Epoch<D>>) -> usize {
+///     let guard = Guard::<D>::pin();
+///     std::iter::from_fn(|| stack.pop_with(&guard)).count()
+/// }
+/// let stack: Stack<u8, Epoch<Pool>> = Stack::default();
+/// stack.push_all([1, 2, 3]);
+/// assert_eq!(drain(&stack), 3);
+/// ```
 pub unsafe trait Domain: 'static + Sized {
     /// The domain's clock and records.
     #[doc(hidden)]
@@ -120,6 +137,15 @@ macro_rules! __with_local {
 
 crate::domain! {
     /// The domain of the process, in which everybody pins who does not say otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::reclaim::{Guard, epoch::Global};
+    ///
+    /// let guard: Guard<Global> = latchfree::pin();
+    /// assert_eq!(size_of_val(&guard), size_of::<usize>());
+    /// ```
     #[derive(Debug)]
     pub struct Global;
 }

@@ -47,6 +47,16 @@ const ADVANCE_BYTES: usize = 64 << 10;
 const CHUNK: usize = 62;
 
 /// One structure's retired objects. Dropping it reclaims them all, on that thread.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::Epoch;
+/// use latchfree::reclaim::{Garbage, Reclaim};
+///
+/// let garbage: Garbage = Garbage::new(0);
+/// assert_eq!(<Epoch>::backlog(&garbage).objects, 0);
+/// ```
 pub struct Garbage<D: Domain = Global> {
     bins: AtomicPtr<Bin>,
     count: AtomicUsize,
@@ -88,6 +98,15 @@ struct Tagged {
 impl<D: Domain> Garbage<D> {
     const_fn! {
         /// An empty store; allocates nothing.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use latchfree::reclaim::Garbage;
+        ///
+        /// static GARBAGE: Garbage = Garbage::new(0);
+        /// assert!(format!("{GARBAGE:?}").starts_with("Garbage"));
+        /// ```
         #[must_use]
         pub const fn new(keep: usize) -> Self {
             Self {

@@ -15,6 +15,19 @@ use super::domain::{Domain, Global, ORPHANED, Record};
 ///
 /// Nested guards cost a counter. Dropping the last one ends the critical section; a guard that is leaked never does,
 /// and stops reclamation in its domain for good. Neither `Send` nor `Sync`; see [`OwnedGuard`] for one that moves.
+///
+/// # Examples
+///
+/// ```
+/// let map: latchfree::HashMap<_, _> = [(1, "one".to_string())].into();
+/// let guard = latchfree::pin();
+/// let one = map.get(&1, &guard).unwrap();
+/// map.remove(&1, &guard);
+/// map.collect();
+/// assert_eq!(one, "one"); // not freed while the guard is there
+/// drop(guard);
+/// map.collect();
+/// ```
 #[must_use = "an unused guard ends its critical section at once"]
 pub struct Guard<D: Domain = Global> {
     record: &'static Record,
@@ -129,6 +142,16 @@ impl<D: Domain> Guard<D> {
     /// Tries to move the domain's clock one step, and tells whether it did.
     ///
     /// Costs a heavy barrier and a look at every participant. Freeing is up to the structures; see their `collect`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// latchfree::domain! { struct Mine; }
+    ///
+    /// let guard = latchfree::reclaim::Guard::<Mine>::pin();
+    /// assert!(guard.flush()); // nobody else is pinned here
+    /// assert!(!guard.flush()); // we are, a step behind
+    /// ```
     pub fn flush(&self) -> bool {
         D::state().try_advance()
     }
@@ -184,11 +207,29 @@ unsafe impl<D: Domain> Send for OwnedGuard<D> {}
 
 impl<D: Domain> OwnedGuard<D> {
     /// Pins a participant of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let guard: latchfree::OwnedGuard = latchfree::OwnedGuard::pin();
+    /// let queue: latchfree::Queue<_> = [1].into_iter().collect();
+    /// assert_eq!(queue.pop_with(&guard), Some(1));
+    /// ```
     pub fn pin() -> Self {
         Self(Guard::borrowed())
     }
 
     /// As [`Guard::repin`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map: latchfree::HashMap<_, _> = [(1, 1)].into();
+    /// let mut guard = latchfree::pin_owned();
+    /// map.remove(&1, &guard);
+    /// guard.repin(); // between two awaits, say
+    /// assert_eq!(map.get(&1, &guard), None);
+    /// ```
     pub fn repin(&mut self) {
         self.0.repin();
     }
@@ -233,12 +274,32 @@ unsafe impl<D: Domain> Send for Participant<D> {}
 
 impl<D: Domain> Participant<D> {
     /// Takes a record that was given back, or a new one; lock-free, a walk over the records in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::reclaim::Participant;
+    ///
+    /// let task: Participant = Participant::register();
+    /// std::thread::spawn(move || latchfree::Queue::new().push_with("moved", &task.pin())).join().unwrap();
+    /// ```
     #[must_use]
     pub fn register() -> Self {
         Self { record: D::state().register(), _domain: PhantomData }
     }
 
     /// Pins this participant.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use latchfree::reclaim::Participant;
+    ///
+    /// let (one, other): (Participant, Participant) = (Participant::register(), Participant::register());
+    /// let guard = one.pin();
+    /// assert_eq!(format!("{other:?}"), "Participant { pinned: false, .. }"); // each has a critical section of its own
+    /// drop(guard);
+    /// ```
     #[inline]
     pub fn pin(&self) -> ParticipantGuard<'_, D> {
         ParticipantGuard { guard: Guard::enter(self.record), _participant: PhantomData }
@@ -259,6 +320,18 @@ impl<D: Domain> fmt::Debug for Participant<D> {
 }
 
 /// A [`Participant`]'s guard.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::reclaim::{Participant, ParticipantGuard};
+///
+/// let participant: Participant = Participant::register();
+/// let guard: ParticipantGuard<'_> = participant.pin();
+/// let stack = latchfree::Stack::new();
+/// stack.push_with(1, &guard);
+/// assert_eq!(stack.pop_with(&guard), Some(1));
+/// ```
 #[must_use = "an unused guard ends its critical section at once"]
 pub struct ParticipantGuard<'p, D: Domain = Global> {
     guard: Guard<D>,
@@ -267,6 +340,17 @@ pub struct ParticipantGuard<'p, D: Domain = Global> {
 
 impl<D: Domain> ParticipantGuard<'_, D> {
     /// As [`Guard::repin`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let participant = latchfree::reclaim::Participant::<latchfree::reclaim::epoch::Global>::register();
+    /// let map: latchfree::HashMap<_, _> = [(1, 1)].into();
+    /// let mut guard = participant.pin();
+    /// map.remove(&1, &guard);
+    /// guard.repin();
+    /// assert_eq!(map.get(&1, &guard), None);
+    /// ```
     pub fn repin(&mut self) {
         self.guard.repin();
     }

@@ -53,6 +53,19 @@ use super::{Accepts, Backlog, Reclaim, Retired};
 /// The default reclaimer: epoch-based, with guards that cost a plain store.
 ///
 /// `D` is the domain, whose guards hold back each other's garbage; [`Global`] is the process's.
+///
+/// # Examples
+///
+/// ```
+/// use latchfree::{Epoch, Queue};
+///
+/// latchfree::domain! { struct Mine; }
+///
+/// let (shared, mine) = (Queue::<u8>::new(), Queue::<u8, Epoch<Mine>>::default());
+/// shared.push(1);
+/// mine.push_with(2, &latchfree::reclaim::Guard::pin());
+/// assert_eq!((shared.pop(), mine.pop()), (Some(1), Some(2)));
+/// ```
 pub struct Epoch<D: Domain = Global>(PhantomData<D>);
 
 impl<D: Domain> fmt::Debug for Epoch<D> {
