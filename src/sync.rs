@@ -80,7 +80,7 @@ mod world {
     #[doc(hidden)]
     pub use loom;
 
-    use super::model::{reader_loads_are_rmws, total_order};
+    use super::model::{Barriers, barriers, reader_loads_are_rmws};
     use super::mutant;
 
     #[track_caller]
@@ -91,12 +91,19 @@ mod world {
     }
 
     /// Before an access of this order; the order. loom takes `SeqCst` for `AcqRel`: where a model asks for its total order, a fence
-    /// stands before each such access.
+    /// stands before each such access, or after each that writes.
     fn ordered(order: Ordering) -> Ordering {
-        if order == Ordering::SeqCst && total_order() {
+        if order == Ordering::SeqCst && barriers() == Barriers::TotalOrder {
             loom::sync::atomic::fence(order);
         }
         order
+    }
+
+    /// After an access of this order that has written.
+    fn written(order: Ordering) {
+        if order == Ordering::SeqCst && barriers() == Barriers::StoreLoad {
+            loom::sync::atomic::fence(order);
+        }
     }
 
     /// loom's atomics, with one switch: in a run whose reader loads are RMWs a `load` is a read-modify-write that
@@ -128,32 +135,49 @@ mod world {
                 #[allow(dead_code, reason = "not every width is stored")]
                 #[track_caller]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.0.store(value, ordered(mutant::weaken(order)));
+                    let order = ordered(mutant::weaken(order));
+                    self.0.store(value, order);
+                    written(order);
                 }
                 #[allow(dead_code, reason = "not every width is exchanged")]
                 #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    self.0.swap(value, ordered(mutant::weaken(order)))
+                    let order = ordered(mutant::weaken(order));
+                    let old = self.0.swap(value, order);
+                    written(order);
+                    old
                 }
                 #[allow(dead_code, reason = "not every width is added to")]
                 #[track_caller]
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_add(value, ordered(mutant::weaken(order)))
+                    let order = ordered(mutant::weaken(order));
+                    let old = self.0.fetch_add(value, order);
+                    written(order);
+                    old
                 }
                 #[allow(dead_code, reason = "not every width is subtracted from")]
                 #[track_caller]
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_sub(value, ordered(mutant::weaken(order)))
+                    let order = ordered(mutant::weaken(order));
+                    let old = self.0.fetch_sub(value, order);
+                    written(order);
+                    old
                 }
                 #[allow(dead_code, reason = "not every width has bits")]
                 #[track_caller]
                 pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_or(value, ordered(mutant::weaken(order)))
+                    let order = ordered(mutant::weaken(order));
+                    let old = self.0.fetch_or(value, order);
+                    written(order);
+                    old
                 }
                 #[allow(dead_code, reason = "not every width has bits")]
                 #[track_caller]
                 pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                    self.0.fetch_and(value, ordered(mutant::weaken(order)))
+                    let order = ordered(mutant::weaken(order));
+                    let old = self.0.fetch_and(value, order);
+                    written(order);
+                    old
                 }
                 #[track_caller]
                 pub(crate) fn compare_exchange(
@@ -163,12 +187,12 @@ mod world {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
-                    self.0.compare_exchange(
-                        current,
-                        new,
-                        ordered(mutant::weaken(success)),
-                        mutant::weaken_failure(failure),
-                    )
+                    let success = ordered(mutant::weaken(success));
+                    let old = self.0.compare_exchange(current, new, success, mutant::weaken_failure(failure));
+                    if old.is_ok() {
+                        written(success);
+                    }
+                    old
                 }
                 #[allow(dead_code, reason = "not every width is reset")]
                 #[track_caller]
@@ -233,11 +257,16 @@ mod world {
         }
         #[track_caller]
         pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-            self.0.store(value, ordered(mutant::weaken(order)));
+            let order = ordered(mutant::weaken(order));
+            self.0.store(value, order);
+            written(order);
         }
         #[track_caller]
         pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-            self.0.swap(value, ordered(mutant::weaken(order)))
+            let order = ordered(mutant::weaken(order));
+            let old = self.0.swap(value, order);
+            written(order);
+            old
         }
         #[track_caller]
         pub(crate) fn compare_exchange(
@@ -248,7 +277,11 @@ mod world {
             failure: Ordering,
         ) -> Result<*mut T, *mut T> {
             let success = ordered(mutant::weaken(success));
-            self.0.compare_exchange(current, new, success, mutant::weaken_failure(failure))
+            let old = self.0.compare_exchange(current, new, success, mutant::weaken_failure(failure));
+            if old.is_ok() {
+                written(success);
+            }
+            old
         }
         #[track_caller]
         pub(crate) fn with_mut<U>(&mut self, f: impl FnOnce(&mut *mut T) -> U) -> U {
@@ -402,9 +435,8 @@ pub mod model {
     std::thread_local! {
         // loom runs all threads of a model on the thread that called it, so these are one switch a model.
         static READER_RMWS: Cell<bool> = const { Cell::new(false) };
-        static ASYMMETRIC: Cell<bool> = const { Cell::new(false) };
+        static BARRIERS: Cell<Barriers> = const { Cell::new(Barriers::Fence) };
         static LOGS: Cell<bool> = const { Cell::new(false) };
-        static TOTAL_ORDER: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Lets leaves of ordered maps use their logs in this execution: else every insertion makes a new leaf, so that models of splits
@@ -422,11 +454,11 @@ pub mod model {
     }
 
     pub(crate) fn asymmetric() -> bool {
-        ASYMMETRIC.with(Cell::get)
+        barriers() == Barriers::Asymmetric
     }
 
-    pub(super) fn total_order() -> bool {
-        TOTAL_ORDER.with(Cell::get)
+    pub(super) fn barriers() -> Barriers {
+        BARRIERS.with(Cell::get)
     }
 
     /// Which barriers the model's threads have.
@@ -439,6 +471,9 @@ pub mod model {
         /// As `Fence`, and `SeqCst` accesses have their total order, by a fence before each, since loom takes them for
         /// `AcqRel`. Its fences also synchronise, which the accesses do not: for models about that order, and no others.
         TotalOrder,
+        /// As `TotalOrder`, with a fence after each access that writes instead: it comes between a write and the next read, and
+        /// not between two reads. A fence before the read would be there whether or not the write is `SeqCst`.
+        StoreLoad,
     }
 
     /// Explores `f` twice, with true loads and with reader loads as RMWs, and returns the executions of both runs.
@@ -466,8 +501,7 @@ pub mod model {
                 builder.preemption_bound = preemptions;
             }
             READER_RMWS.with(|switch| switch.set(rmws));
-            ASYMMETRIC.with(|switch| switch.set(barriers == Barriers::Asymmetric));
-            TOTAL_ORDER.with(|switch| switch.set(barriers == Barriers::TotalOrder));
+            BARRIERS.with(|switch| switch.set(barriers));
             let (f, counter) = (f.clone(), executions.clone());
             builder.check(move || {
                 // Relaxed: one thread of the system runs a model.
@@ -478,11 +512,12 @@ pub mod model {
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));
-            TOTAL_ORDER.with(|switch| switch.set(false));
+            BARRIERS.with(|switch| switch.set(Barriers::Fence));
             // Relaxed: as above.
             let executions = executions.load(Ordering::Relaxed);
             assert!(
-                executions >= at_least,
+                // Of a mutant another number may be explored, and that is no answer.
+                executions >= at_least || super::mutant::is_chosen(),
                 "only {executions} executions explored (reader loads as RMWs: {rmws}), at least {at_least} expected"
             );
             executions

@@ -57,6 +57,44 @@ fn settle(queue: &Items) {
     }
 }
 
+/// One thread adds to a queue of its own, looks into the other's, and moves its own on, which always has an item; the other one does
+/// the same, but for moving on. Not both find nothing.
+fn moves_on(is_empty: impl Fn(&Items) -> bool + 'static) {
+    let queues = Arc::new([Items::new(2), Items::new(1)]);
+    let mover = go(&queues, |queues| {
+        assert!(push(&queues[0], 1));
+        let missed = queues[1].is_empty();
+        let moved = push(&queues[0], 2);
+        pop(&queues[0]);
+        missed && moved
+    });
+    let other = go(&queues, move |queues| {
+        assert!(push(&queues[1], 1));
+        is_empty(&queues[0])
+    });
+    let missed = mover.join().unwrap();
+    assert!(!(other.join().unwrap() && missed), "neither finds the other's item");
+}
+
+/// The same of room, in queues that were full.
+fn room_moves_on(is_full: impl Fn(&Items) -> bool + 'static) {
+    let queues =
+        Arc::new([(2, 2), (1, 1)].map(|(capacity, count)| Arc::into_inner(filled(capacity, count)).unwrap()));
+    let mover = go(&queues, |queues| {
+        assert_eq!(pop(&queues[0]), Some(100));
+        let missed = queues[1].is_full();
+        pop(&queues[0]);
+        push(&queues[0], 1);
+        missed
+    });
+    let other = go(&queues, move |queues| {
+        assert_eq!(pop(&queues[1]), Some(100));
+        is_full(&queues[0])
+    });
+    let missed = mover.join().unwrap();
+    assert!(!(other.join().unwrap() && missed), "neither finds the other's room");
+}
+
 models! {
     /// One slot: a value that is seen is whole, and the slot is free again afterwards.
     push_and_pop_of_one(Some(3), 98) {
@@ -334,6 +372,62 @@ models! {
         }));
         let found = threads.map(|thread| thread.join().unwrap());
         assert_ne!(found, [false, false]);
+    }
+
+    /// The same with `is_full`.
+    two_looks_for_room(Some(3), 825) {
+        let queues = Arc::new([0, 1].map(|_| Arc::into_inner(filled(1, 1)).unwrap()));
+        let threads = [0, 1].map(|mine| go(&queues, move |queues| {
+            assert_eq!(pop(&queues[mine]), Some(100));
+            queues[1 - mine].is_full()
+        }));
+        let found = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(found, [true, true]);
+    }
+
+    /// Store buffering, and one of the queues moves on and is never empty: who sees that the head moved sees what was pushed before.
+    moved_on(Some(2), 92) {
+        moves_on(|queue| pop(queue).is_none());
+    }
+
+    /// The same with `is_empty`.
+    moved_on_and_looked_at(Some(2), 70) {
+        moves_on(Items::is_empty);
+    }
+
+    /// The same of room: who sees that the tail moved sees what was popped before.
+    room_moved_on(Some(2), 322) {
+        room_moves_on(|queue| !push(queue, 3));
+    }
+
+    /// The same with a batch.
+    room_moved_on_for_all(Some(2), 345) {
+        room_moves_on(|queue| queue.push_all([Item::new(3)]).is_err());
+    }
+
+    /// The same with `is_full`.
+    room_moved_on_and_looked_at(Some(2), 262) {
+        room_moves_on(Items::is_full);
+    }
+
+    /// A consumer on its way is passed over, and another consumer comes to the ticket that is nobody's.
+    passed_over_and_popped(Some(1), 58) {
+        let queue = filled(2, 2);
+        let a = go(&queue, pop);
+        let b = go(&queue, |queue| {
+            let first = pop(queue);
+            (first, push(queue, 1))
+        });
+        let c = go(&queue, pop);
+        let mut found: Vec<_> = a.join().unwrap().into_iter().collect();
+        let (first, pushed) = b.join().unwrap();
+        found.extend(first);
+        found.extend(c.join().unwrap());
+        found.extend(rest(&queue));
+        let mut expected = vec![100, 101];
+        expected.extend(pushed.then_some(1));
+        assert_eq!(sorted(found), sorted(expected));
+        settle(&queue);
     }
 
     /// A push that succeeded is popped by whoever pops next: each thread's pop finds something.

@@ -175,30 +175,39 @@ fn two_readers<M: Map>() {
 }
 
 macro_rules! of_both {
-    ($($name:ident($preemptions:expr, $boxed:expr, $inline:expr))+) => {
-        mod hash_map {
+    ($barriers:ident as $hash_map:ident, $copy_map:ident: $($name:ident($boxed:expr, $inline:expr))+) => {
+        mod $hash_map {
             use super::*;
             $(#[test]
             fn $name() {
-                explore(stringify!($name), Barriers::TotalOrder, $preemptions, $boxed, super::$name::<Boxed>);
+                explore(stringify!($name), Barriers::$barriers, Some(2), $boxed, super::$name::<Boxed>);
             })+
         }
-        mod copy_map {
+        mod $copy_map {
             use super::*;
             $(#[test]
             fn $name() {
-                explore(stringify!($name), Barriers::TotalOrder, $preemptions, $inline, super::$name::<Inline>);
+                explore(stringify!($name), Barriers::$barriers, Some(2), $inline, super::$name::<Inline>);
             })+
         }
     };
 }
-of_both! {
-    insertions(Some(2), 50, 50)
-    removals(Some(2), 140, 15)
-    updates(Some(2), 160, 28)
-    two_maps(Some(2), 60, 60)
-    in_a_block(Some(2), 90, 90)
-    moved(Some(2), 240, 190)
-    moved_block(Some(2), 210, 95)
-    two_readers(Some(2), 1000, 1000)
+of_both! { TotalOrder as hash_map, copy_map:
+    insertions(50, 50)
+    removals(140, 15)
+    updates(160, 28)
+    two_maps(60, 60)
+    in_a_block(90, 90)
+    moved(240, 190)
+    moved_block(210, 95)
+    two_readers(1000, 1000)
+}
+of_both! { StoreLoad as hash_map_writes, copy_map_writes:
+    insertions(90, 90)
+    removals(140, 15)
+    updates(160, 28)
+    two_maps(130, 130)
+    in_a_block(110, 110)
+    moved(240, 280)
+    moved_block(210, 140)
 }

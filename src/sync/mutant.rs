@@ -2,11 +2,13 @@
 //!
 //! One ordering weakened, or one barrier or re-check removed, at the place that `LATCHFREE_MUTANT` names as
 //! `file:line:column:change`. The change is an ordering (of the access, of a successful exchange), `failure` (the
-//! ordering of a failing exchange becomes Relaxed) or `removed`.
+//! ordering of a failing exchange becomes Relaxed) or `removed`. With `LATCHFREE_PLACES` set nothing is changed, and each place is
+//! printed when it is first met, so that the tool knows which models come where.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::panic::Location;
-use std::sync::{LazyLock, Once};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::Ordering;
 
@@ -15,8 +17,10 @@ struct Mutant {
     line: u32,
     column: u32,
     change: String,
-    met: Once,
 }
+
+static PLACES: LazyLock<Option<Mutex<HashSet<&'static Location<'static>>>>> =
+    LazyLock::new(|| std::env::var_os("LATCHFREE_PLACES").map(|_| Mutex::default()));
 
 static MUTANT: LazyLock<Option<Mutant>> = LazyLock::new(|| {
     let text = std::env::var("LATCHFREE_MUTANT").ok()?;
@@ -27,26 +31,29 @@ static MUTANT: LazyLock<Option<Mutant>> = LazyLock::new(|| {
         line: line.parse().expect("LATCHFREE_MUTANT: line"),
         column: column.parse().expect("LATCHFREE_MUTANT: column"),
         change: change.into(),
-        met: Once::new(),
     })
 });
 
-/// The change to make here, if this is the place; says once on stderr that it was reached.
+/// Whether there is a fault.
+pub(super) fn is_chosen() -> bool {
+    MUTANT.is_some()
+}
+
+/// The change to make here, if this is the place.
 #[track_caller]
 fn here() -> Option<&'static str> {
-    let mutant = MUTANT.as_ref()?;
     let caller = Location::caller();
+    if let Some(places) = &*PLACES
+        && places.lock().unwrap_or_else(PoisonError::into_inner).insert(caller)
+    {
+        // Past the capture of test output.
+        let _ = writeln!(std::io::stderr(), "PLACE {}:{}:{}", caller.file(), caller.line(), caller.column());
+    }
+    let mutant = MUTANT.as_ref()?;
     let here = caller.line() == mutant.line
         && caller.column() == mutant.column
         && caller.file().ends_with(&mutant.file);
-    if !here {
-        return None;
-    }
-    mutant.met.call_once(|| {
-        // Past the capture of test output.
-        let _ = writeln!(std::io::stderr(), "MUTANT REACHED");
-    });
-    Some(&mutant.change)
+    here.then_some(&mutant.change)
 }
 
 #[track_caller]

@@ -165,8 +165,8 @@ impl<T> Slot<T> {
             if self.state.load(Ordering::Acquire) == lap.at | state::FREE {
                 // Against the heavy barrier in `pass`: either we see its question, or it sees FREE, which we saw.
                 light(true);
-                // Acquire: so that what the caller looks at next is not older.
-                if lap_of(self.verdict.load(Ordering::Acquire)) != lap.before() {
+                // Relaxed: the barriers order it, and who is not asked learns nothing from it.
+                if lap_of(self.verdict.load(Ordering::Relaxed)) != lap.before() {
                     return Free::Yes;
                 }
             }

@@ -1,5 +1,5 @@
-//! Weakens every ordering and removes every barrier and re-check of the library, one at a time, and runs the loom models of that
-//! room over each: a mutant that no model notices is a hole in the models, or an ordering that is stronger than it need be.
+//! Weakens every ordering and removes every barrier and re-check of the library, one at a time, and runs those loom models of
+//! its room over each that come to the place: a mutant that no model notices is a hole in the models, or an ordering that is stronger than it need be.
 //!
 //! Nothing is compiled again for a mutant. The loom build of the library asks at each atomic access whether this is
 //! the place to change (`src/sync/mutant.rs`), and the place is named by an environment variable.
@@ -12,10 +12,10 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use indicatif::{ParallelProgressIterator, ProgressStyle};
 use rayon::prelude::*;
 
 use crate::models::Models;
@@ -46,7 +46,7 @@ struct Options {
     /// List the mutants and run none.
     #[arg(long)]
     list: bool,
-    /// Seconds after which a model run of one mutant is given up.
+    /// Seconds after which one model of a mutant is given up.
     #[arg(long, default_value_t = 600)]
     timeout: u64,
     /// Mutants at the same time (the machine's threads if not given).
@@ -82,15 +82,20 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let models = Models::build(&root, options.timeout)?;
+    let models = Models::build(&root, &mutants, options.timeout)?;
     if let Some(jobs) = options.jobs {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global()?;
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} mutants, {elapsed}, about {eta} left")?;
+    let (total, done) = (mutants.len(), AtomicUsize::new(0));
     let rows: Vec<Row> = mutants
         .into_par_iter()
-        .progress_with_style(style)
-        .map(|mutant| models.run(&mutant).map(|verdict| Row::new(mutant, &verdict)))
+        .map(|mutant| {
+            let row = Row::new(models.run(&mutant)?, mutant);
+            // Relaxed: a number to look at.
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            eprintln!("{done}/{total} {}: {}", row.mutant, row.outcome.as_deref().unwrap_or_default());
+            Ok(row)
+        })
         .collect::<Result<_>>()?;
 
     if options.write {

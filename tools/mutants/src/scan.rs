@@ -49,7 +49,12 @@ pub struct Mutant {
 impl Mutant {
     /// The value of `LATCHFREE_MUTANT` for it.
     pub fn place(&self) -> String {
-        format!("{}:{}:{}:{}", self.file.display(), self.line, self.column, self.change)
+        format!("{}:{}", self.location(), self.change)
+    }
+
+    /// Where it is, as the loom build prints it.
+    pub fn location(&self) -> String {
+        format!("{}:{}:{}", self.file.display(), self.line, self.column)
     }
 
     /// In words.

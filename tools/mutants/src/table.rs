@@ -19,7 +19,7 @@ pub struct Row {
 
 impl Row {
     /// From a run.
-    pub fn new(mutant: Mutant, verdict: &Verdict) -> Self {
+    pub fn new(verdict: Verdict, mutant: Mutant) -> Self {
         let outcome = match verdict {
             Verdict::Killed(model) => format!("{KILLED}`{model}`"),
             Verdict::TimedOut(model) => format!("**out of time** in `{model}`"),
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn reads_what_it_wrote() {
         for argument in [None, Some("the loser | never looks; argued: well")] {
-            let rows = [Row::new(mutant(argument), &Verdict::Survived)];
+            let rows = [Row::new(Verdict::Survived, mutant(argument))];
             assert_eq!(rows[0].is_unexplained(), argument.is_none());
             let outcomes = outcomes(&markdown(&rows));
             assert_eq!(outcomes.get(&key(&rows[0].mutant)).map(String::as_str), Some("**survives**"));

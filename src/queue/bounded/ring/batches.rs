@@ -16,7 +16,7 @@ impl<T> Ring<T> {
         let mut fenced = false;
         let mut patient = true;
         while done < count {
-            // Acquire: as in `push`.
+            // Acquire: as in `push_slowly`.
             let tail = self.tail.load(Ordering::Acquire);
             let most = (count - done).min(self.slots.len());
             // One by one where a slot is free out of turn.
@@ -103,8 +103,8 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) unsafe fn pop_many(&self, out: *mut T, max: usize) -> usize {
         let max = max.min(self.slots.len());
         loop {
-            // Acquire: as in `pop`.
-            let head = self.head.load(Ordering::Acquire);
+            // Relaxed: as in `pop`.
+            let head = self.head.load(Ordering::Relaxed);
             let count = self.count_while(head, max, |slot, lap| slot.is_full(lap));
             if count == 0 {
                 // One at a time where a producer is on its way.

@@ -51,7 +51,7 @@ impl<T> Ring<T> {
     #[cold]
     unsafe fn push_holding(&self, item: *const T, mut held: Held) {
         loop {
-            // Acquire: as in `push`.
+            // Acquire: as in `push_slowly`.
             let tail = self.tail.load(Ordering::Acquire);
             let next = self.next(tail);
             if self.index(tail) == self.index(held.ticket) {

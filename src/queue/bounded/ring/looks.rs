@@ -9,7 +9,7 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) fn is_empty(&self) -> bool {
         let mut fenced = false;
         loop {
-            // Acquire, both: as in `front`.
+            // Acquire: as in `pop_held` and `front`.
             let head = self.head.load(Ordering::Acquire);
             let tail = self.tail.load(Ordering::Acquire);
             let mut ticket = head;
@@ -18,8 +18,8 @@ impl<T> Ring<T> {
                 ticket = self.next(ticket);
                 full
             });
-            // Acquire and SeqCst: as in `front`.
-            if self.head.load(Ordering::Acquire) == head {
+            // Relaxed and SeqCst: as in `front`.
+            if self.head.load(Ordering::Relaxed) == head {
                 if full || fenced {
                     return !full;
                 }
@@ -32,7 +32,7 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) fn is_full(&self) -> bool {
         let mut fenced = false;
         loop {
-            // Acquire: as in `push`.
+            // Acquire: as in `push_slowly`.
             let tail = self.tail.load(Ordering::Acquire);
             if self.free(tail) != Free::No {
                 return false;

@@ -117,8 +117,9 @@ impl<T> Ring<T> {
             return Room::Again;
         }
         let ahead = (1..end).find(|&count| self.free(self.advance(tail, count)) != Free::No);
-        // Acquire: last, so that the tail did not move while the slots were looked at.
-        if self.tail.load(Ordering::Acquire) != tail {
+        // Relaxed: acquired when it was read first. Last, behind loads that acquire: the tail did not move while the slots were
+        // looked at.
+        if self.tail.load(Ordering::Relaxed) != tail {
             return Room::Again;
         }
         ahead.map_or(Room::None, Room::Ahead)
