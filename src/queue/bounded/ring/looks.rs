@@ -9,9 +9,10 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) fn is_empty(&self) -> bool {
         let mut fenced = false;
         loop {
-            // Acquire: as in `pop_held` and `front`.
+            // Acquire: as in `take_oldest`.
             let head = self.head.load(Ordering::Acquire);
-            let tail = self.tail.load(Ordering::Acquire);
+            // Relaxed: the slots tell. What was pushed before the fence of the first round is before this tail.
+            let tail = self.tail.load(Ordering::Relaxed);
             let mut ticket = head;
             let full = (0..self.distance(head, tail)).any(|_| {
                 let full = self.is_full_at(ticket);
