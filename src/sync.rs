@@ -11,7 +11,7 @@ mod world {
     #[cfg(all(target_has_atomic = "64", not(latchfree_delay)))]
     pub(crate) use core::sync::atomic::AtomicU64;
     #[cfg(not(latchfree_delay))]
-    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
     pub(crate) use core::sync::atomic::{Ordering, compiler_fence, fence};
 
     /// What dawdles, and what the delays themselves need.
@@ -21,7 +21,7 @@ mod world {
     #[cfg(all(target_has_atomic = "64", latchfree_delay))]
     pub(crate) use super::delay::AtomicU64;
     #[cfg(latchfree_delay)]
-    pub(crate) use super::delay::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
+    pub(crate) use super::delay::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 
     /// A static of this world, as an expression of type `&'static T`.
     #[doc(hidden)]
@@ -47,7 +47,7 @@ mod world {
 #[cfg(latchfree_stall)]
 mod world {
     pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
 
     #[doc(hidden)]
@@ -179,6 +179,7 @@ mod world {
                     written(order);
                     old
                 }
+                #[allow(dead_code, reason = "not every width is exchanged")]
                 #[track_caller]
                 pub(crate) fn compare_exchange(
                     &self,
@@ -204,6 +205,7 @@ mod world {
     }
     atomic!(AtomicUsize, usize);
     atomic!(AtomicU8, u8);
+    atomic!(AtomicU32, u32);
     atomic!(AtomicU64, u64);
 
     /// A bool is a byte here, so that there is a value it never has, for the exchange that fails.
@@ -375,6 +377,7 @@ macro_rules! with_mut {
 with_mut! {
     [] AtomicUsize, usize;
     [] AtomicU8, u8;
+    [] AtomicU32, u32;
     [T] AtomicPtr<T>, *mut T;
 }
 #[cfg(all(not(latchfree_loom), target_has_atomic = "64"))]

@@ -277,7 +277,7 @@ models! {
         assert_eq!(rest(&queue), [2]);
     }
 
-    /// The same with two turns within a segment of three: who looks twice is passed twice, and finds an item nevertheless.
+    /// The same with two turns within a segment of four: who looks twice is passed twice, and finds an item nevertheless.
     never_empty_twice(Some(3), 280) {
         let queue = Arc::new(Queue::<Large, Eager>::default());
         queue.push(Large::new(0));

@@ -2,6 +2,7 @@
 
 #[cfg(target_has_atomic = "64")]
 pub mod bounded;
+mod brief;
 mod gather;
 mod segment;
 mod unbounded;
@@ -25,7 +26,7 @@ use crate::sync::const_fn;
 ///
 /// | operation | progress | cost |
 /// |---|---|---|
-/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free; may allocate a segment | one `fetch_add` a grab |
+/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free; may allocate a segment | one compare-exchange a grab |
 /// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free; may allocate to retire a segment, and free some | one compare-exchange a grab |
 /// | [`len`](Self::len), [`is_empty`](Self::is_empty) | lock-free | a few loads |
 /// | [`new`](Self::new) | allocates nothing | |
@@ -37,8 +38,8 @@ use crate::sync::const_fn;
 /// pushed an item happens before what another does after it popped it. An empty answer is linearizable: there was an
 /// instant during the call at which the queue was empty.
 ///
-/// **Memory.** Slots lie in segments of at most 16 KiB and 256 slots, but at least four slots. Segments that were used up
-/// are reused, and up to 384 KiB of them are kept for it; [`backlog`](Self::backlog) tells how much waits,
+/// **Memory.** Slots lie in segments of at most 20 KiB and 512 slots, but at least four slots. A segment is a ring: while consumers
+/// keep up, one is used over and over. Segments that were used up are reused, and up to 384 KiB of them are kept for it; [`backlog`](Self::backlog) tells how much waits,
 /// [`collect`](Self::collect) returns it to the allocator. An empty queue holds at most one segment besides that.
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the queue drops what is left in it, on that thread.
@@ -114,8 +115,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// ```
     #[inline]
     pub fn push(&self, value: T) {
-        self.raw.push(value, &R::pin());
-        self.raw.rest();
+        self.raw.push(value);
     }
 
     /// Adds an item at the back under a guard that the caller holds.
@@ -138,8 +138,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     #[track_caller]
     pub fn push_with(&self, value: T, guard: &R::Guard) {
         R::check(guard);
-        self.raw.push(value, guard);
-        self.raw.rest();
+        self.raw.push_with(value, guard);
     }
 
     /// Adds all items of an iterator at the back, in order, many with one step.
@@ -178,8 +177,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     /// ```
     #[inline]
     pub fn pop(&self) -> Option<T> {
-        let _rest = self.raw.rest_after();
-        self.raw.pop(&R::pin())
+        self.raw.pop()
     }
 
     /// Removes the oldest item under a guard that the caller holds.
@@ -200,8 +198,7 @@ impl<T, R: Reclaim> Queue<T, R> {
     #[track_caller]
     pub fn pop_with(&self, guard: &R::Guard) -> Option<T> {
         R::check(guard);
-        let _rest = self.raw.rest_after();
-        self.raw.pop(guard)
+        self.raw.pop_with(guard)
     }
 
     /// Removes up to `max` of the oldest items, many with one step.

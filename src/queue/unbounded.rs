@@ -1,38 +1,41 @@
-//! The algorithm of [`Queue`](super::Queue): a list of segments of single-use slots, whose tickets are given out by two
+//! The algorithm of [`Queue`](super::Queue): a list of segments, each a ring of slots whose tickets are given out by two
 //! counters.
 //!
 //! ```text
-//!   head --> [x x x x] --> [x o o o] --> [o o . .] <-- tail       x taken, o full, . empty
-//!                            ^ deq          ^ enq
+//!   head --> [x x x x] --> [x o o o] --> [o o . .] <-- tail       x taken, o full, . free
+//!             closed         ^ deq          ^ enq
 //! ```
-//! A producer takes a ticket of the tail's `enq` and publishes into that slot; a consumer takes a ticket of the head's
-//! `deq` and reads that slot. When a segment's tickets are used up, a producer appends the next one with its items
-//! already in it, and a consumer moves `head` on and retires the old one, which a later append uses again.
+//! A producer takes the next ticket of the tail's `enq` if that ticket's slot is free, and publishes into it; a consumer takes
+//! the next ticket of the head's `deq`, reads that slot and frees it for the ticket a lap on. So where consumers keep up, one
+//! segment does for ever, and stays in the cache. When it is full, a producer closes it and appends the next one with its items
+//! already in it; when it is used up as well, a consumer moves `head` on and retires it, which a later append uses again.
 //!
-//! The shape is that of P. Ramalhete's [FAAArrayQueue](https://concurrencyfreaks.blogspot.com/2016/11/faaarrayqueue-mpmc-lock-free-queue-part.html),
-//! itself after [Morrison and Afek's LCRQ](https://doi.org/10.1145/2442516.2442527), with three changes: values of any
-//! type lie in the slots, consumers take only tickets that a producer has taken before, and publishing is a plain store
-//! where barriers are asymmetric (see [`segment`](super::segment)).
+//! The shape is that of [Morrison and Afek's LCRQ](https://doi.org/10.1145/2442516.2442527), a list of rings that are closed, with
+//! these changes: values of any type lie in the slots, tickets are taken by exchanges, and only where the slot is free, or a
+//! producer has taken the ticket before; publishing is a plain store where barriers are asymmetric; and a ring is closed before
+//! a slot is abandoned, so that none has to be repaired (see [`segment`](super::segment)).
 //!
 //! **Invariants**
 //!
 //! 1. `head` is never behind a segment that is retired, and neither is `tail`: `advance` moves `tail` past a segment
 //!    before it moves `head`.
 //! 2. A consumer's ticket is less than `enq`: there is, or was, a producer with that ticket.
-//! 3. `next` is set only when all tickets of a segment are given to producers.
+//! 3. `next` is set only when a segment is closed, and a closed segment gives no ticket to producers any more.
 //! 4. In each segment every ticket of either kind is given once.
 //!
-//! **Non-invariants**: `tail` may be behind the last segment, and null while `head` is not; `enq` may exceed CAPACITY;
-//! slots between `deq` and `enq` may be empty (a producer is on its way), retracted, or abandoned.
+//! **Non-invariants**: `tail` may be behind the last segment, and null while `head` is not; a segment that is not full may be
+//! closed; slots between `deq` and `enq` may be empty (a producer is on its way), retracted, or abandoned, and slots behind
+//! them not free yet (a consumer is on its way).
 //!
 //! **Linearization.** A push takes effect at the ticket of the attempt that succeeded, or at the exchange that linked
 //! its segment; which attempt that is, is known only later. A pop takes effect at the exchange that gave it the ticket
 //! of a full slot. `None` takes effect where `deq` was read: the counters only grow, so if `deq` had reached what `enq`
-//! shows afterwards, the queue was empty when `deq` was read. The fence before the deciding look orders it after the
-//! caller's own earlier pushes to other queues (store buffering).
+//! shows afterwards, and there is no next segment even later, the queue was empty when `deq` was read. The fence before the
+//! deciding look orders it after the caller's own earlier pushes to other queues (store buffering).
 //!
-//! **Progress.** Nobody waits for anybody. A push repeats when its slot was abandoned, which a consumer does that
-//! goes on to the next; this ends with the segment, and the next one is linked with the items in it. A consumer repeats
+//! **Progress.** Nobody waits for anybody. A push repeats when another producer took the ticket, or when its slot was abandoned,
+//! which a consumer does that goes on to the next and closes the segment; the next one is linked with the items in it. A stalled
+//! consumer's slot is not freed: then the segment is full, sooner or later, and is closed. A consumer repeats
 //! when another consumer took the ticket. A stalled producer's slot is abandoned after a bounded wait; a stalled
 //! consumer's item counts as taken. The challenge calls the kernel (`membarrier`), whose progress it then shares.
 //!
@@ -44,7 +47,8 @@ use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
-use super::segment::{Segment, state};
+use super::brief::{Brief, Taken};
+use super::segment::{CLOSED, Found, Segment, TICKET, ticket};
 use crate::reclaim::{Reclaim, Retired, is_asymmetric};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
@@ -99,7 +103,7 @@ impl<T> Source<T> {
 /// What stands at the front of the queue.
 struct Front<T> {
     segment: NonNull<Segment<T>>,
-    index: usize,
+    ticket: usize,
     /// Its value is published; else its producer is on its way.
     full: bool,
 }
@@ -115,37 +119,70 @@ impl<T, R: Reclaim> Raw<T, R> {
         }
     }
 
-    /// Pushes one item: the common case, small enough to be inlined (a pair took 14 ns instead of 23 through `push_all`).
-    ///
-    /// `guard` belongs to `R`.
-    #[inline]
-    pub(super) fn push(&self, value: T, guard: &R::Guard) {
+    /// Pushes one item.
+    #[inline(always)]
+    pub(super) fn push(&self, value: T) {
         let value = ManuallyDrop::new(value);
-        // Acquire: pairs with the Release that moved it, for the segment's contents.
-        if let Some(tail) = NonNull::new(self.tail.load(Ordering::Acquire)) {
-            // SAFETY: reached from `tail` under the guard; invariant 1.
-            let enq = unsafe { &tail.as_ref().enq };
-            // Relaxed, both: as in `push_all`.
-            let seen = enq.load(Ordering::Relaxed);
-            if seen < Segment::<T>::CAPACITY {
-                let index = enq.fetch_add(1, Ordering::Relaxed);
-                // SAFETY: the ticket is ours, and the slot exists where this is called.
-                let put = || unsafe { Segment::slot(tail, index).put(&raw const *value, is_asymmetric()) };
-                if index < Segment::<T>::CAPACITY && put() {
-                    backoff::ticket(self.place(), BACK, index, index != seen);
-                    return;
-                }
+        if let Some(guard) = Brief::<R>::enter() {
+            // SAFETY: the value is given away if this succeeds.
+            if unsafe { self.try_push(&raw const *value) } {
+                drop(guard);
+                return self.rest();
             }
         }
         // A copy of its own for the way out of line, which takes its address: `value` can stay in registers then. Where it was in
         // memory, written in pieces and read back whole, a pair of 24 bytes took 29 ns instead of 14.
         // SAFETY: it was not delivered, and `value` is not dropped.
-        self.push_slowly(unsafe { ptr::read(&raw const *value) }, guard);
+        self.push_slowly(unsafe { ptr::read(&raw const *value) });
+    }
+
+    /// Pushes one item under a guard, which belongs to `R`.
+    #[inline(always)]
+    pub(super) fn push_with(&self, value: T, guard: &R::Guard) {
+        let value = ManuallyDrop::new(value);
+        // SAFETY: the value is given away if this succeeds; the caller has a guard.
+        if unsafe { self.try_push(&raw const *value) } {
+            return self.rest();
+        }
+        // SAFETY: as above.
+        self.push_slowly_with(unsafe { ptr::read(&raw const *value) }, guard);
+    }
+
+    /// The common case, small enough to be inlined (a pair took 14 ns instead of 23 through `push_all`); false if it is not given.
+    ///
+    /// # Safety
+    ///
+    /// The caller is pinned, and gives the value away if this succeeds.
+    #[inline(always)]
+    unsafe fn try_push(&self, value: *const T) -> bool {
+        // Acquire: pairs with the Release that moved it, for the segment's contents.
+        let Some(tail) = NonNull::new(self.tail.load(Ordering::Acquire)) else { return false };
+        // SAFETY: reached from `tail` under the caller's guard; invariant 1.
+        let segment = unsafe { tail.as_ref() };
+        // Acquire: pairs with the Release in `give`. No model can tell: see there.
+        let ticket = segment.enq.load(Ordering::Acquire);
+        // SAFETY: protected by the guard.
+        if !unsafe { Segment::slot(tail, ticket) }.is_free(ticket) || !segment.give(ticket, 1) {
+            return false;
+        }
+        // SAFETY: the ticket is ours.
+        if !unsafe { Segment::put(tail, ticket, value, is_asymmetric()) } {
+            return false;
+        }
+        backoff::ticket(self.place(), BACK, ticket / TICKET, false);
+        true
     }
 
     #[cold]
     #[inline(never)]
-    fn push_slowly(&self, value: T, guard: &R::Guard) {
+    fn push_slowly(&self, value: T) {
+        self.push_slowly_with(value, &R::pin());
+        self.rest();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slowly_with(&self, value: T, guard: &R::Guard) {
         let value = ManuallyDrop::new(value);
         // SAFETY: one item, given away: it is not dropped here.
         unsafe { self.push_all(Source::new(&raw const *value, 1), guard) }
@@ -166,52 +203,53 @@ impl<T, R: Reclaim> Raw<T, R> {
                 continue;
             };
             // SAFETY: reached from `tail` under the guard; invariant 1.
-            let enq = unsafe { &tail.as_ref().enq };
-            // Relaxed: only where the counter stands; taking the ticket tells.
-            let seen = enq.load(Ordering::Relaxed);
-            if seen < Segment::<T>::CAPACITY {
-                let wanted = source.len.min(Segment::<T>::CAPACITY - seen);
-                // Relaxed: a ticket orders nothing, the slot's publication does. The linearization point, if `put`
-                // succeeds.
-                let first = enq.fetch_add(wanted, Ordering::Relaxed);
-                raced |= first != seen;
-                // SAFETY: the tickets are ours, and the caller's promise.
-                raced |= !unsafe { Self::put(tail, first, wanted, &mut source) };
-            } else {
-                // SAFETY: the caller's promise.
+            let segment = unsafe { tail.as_ref() };
+            // Acquire: as in `push`. No model can tell: see there.
+            let first = segment.enq.load(Ordering::Acquire);
+            // SAFETY: protected by the guard.
+            let is_free = |ticket| unsafe { Segment::slot(tail, ticket) }.is_free(ticket);
+            let most = source.len.min(Segment::<T>::CAPACITY);
+            let free = (0..most).take_while(|&offset| is_free(first + offset * TICKET)).count();
+            if free > 0 {
+                if segment.give(first, free) {
+                    // SAFETY: the tickets are ours, and the caller's promise.
+                    raced |= !unsafe { Self::put(tail, first, free, &mut source) };
+                } else {
+                    raced = true;
+                }
+            } else if first & CLOSED != 0 || segment.close(first) {
+                // SAFETY: the caller's promise; it is closed.
                 unsafe { self.append(tail, &mut source, guard) };
+            } else {
+                raced = true;
             }
         }
         if raced { backoff::lost(self.place()) } else { backoff::won(self.place()) }
     }
 
-    /// Publishes items into the slots of the tickets from `first` on, as many as exist; false if a slot was abandoned.
+    /// Publishes `count` items into the slots of the tickets from `first` on; false if a slot was abandoned.
     ///
     /// # Safety
     ///
-    /// The tickets are the caller's, `source` has at least `wanted` items, and `tail` is protected.
+    /// The tickets are the caller's, `source` has at least `count` items, and `tail` is protected.
     #[inline]
-    unsafe fn put(tail: NonNull<Segment<T>>, first: usize, wanted: usize, source: &mut Source<T>) -> bool {
-        let end = (first + wanted).min(Segment::<T>::CAPACITY);
+    unsafe fn put(tail: NonNull<Segment<T>>, first: usize, count: usize, source: &mut Source<T>) -> bool {
         let asymmetric = is_asymmetric();
         let items = source.items;
-        let mut delivered = 0;
-        while first + delivered < end {
-            // SAFETY: within CAPACITY, and the ticket is ours; the source has `wanted` items.
-            if unsafe { !Segment::slot(tail, first + delivered).put(items.add(delivered), asymmetric) } {
-                break;
-            }
-            delivered += 1;
-        }
+        // SAFETY: the caller's promises.
+        let put =
+            |offset| unsafe { Segment::put(tail, first + offset * TICKET, items.add(offset), asymmetric) };
+        let delivered = (0..count).take_while(|&offset| put(offset)).count();
         // SAFETY: they were delivered.
         unsafe { source.advance(delivered) };
         // What comes later in the batch must not be popped earlier than the item whose slot was abandoned, so the other
         // tickets are not used either; saying so spares their consumers the challenge.
-        for index in first + delivered + 1..end {
+        for offset in delivered + 1..count {
+            let ticket = first + offset * TICKET;
             // SAFETY: as above.
-            unsafe { Segment::slot(tail, index) }.retract();
+            unsafe { Segment::slot(tail, ticket) }.retract(ticket);
         }
-        first + delivered >= end
+        delivered == count
     }
 
     /// The segment at the tail, or `None` while the queue has none.
@@ -240,14 +278,14 @@ impl<T, R: Reclaim> Raw<T, R> {
         let _ = self.tail.compare_exchange(ptr::null_mut(), head, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// A segment of our own with items in it, and how many.
+    /// A segment of our own with items in it, and how many; `first` is the first one's ticket in the queue's life.
     ///
     /// # Safety
     ///
     /// The source's items are initialised.
     unsafe fn prepare(
         &self,
-        base: usize,
+        first: usize,
         source: &Source<T>,
         guard: &R::Guard,
     ) -> (NonNull<Segment<T>>, usize) {
@@ -262,7 +300,7 @@ impl<T, R: Reclaim> Raw<T, R> {
         };
         let count = source.len.min(Segment::<T>::CAPACITY);
         // SAFETY: the segment is ours and as new.
-        unsafe { Segment::fill(segment, base, source.items, count) };
+        unsafe { Segment::fill(segment, first, source.items, count) };
         (segment, count)
     }
 
@@ -297,7 +335,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     ///
     /// # Safety
     ///
-    /// The source's items are initialised; `tail` is protected by `guard`.
+    /// The source's items are initialised; `tail` is protected by `guard`, and was seen closed.
     #[cold]
     unsafe fn append(&self, tail: NonNull<Segment<T>>, source: &mut Source<T>, guard: &R::Guard) {
         // SAFETY: protected.
@@ -305,9 +343,10 @@ impl<T, R: Reclaim> Raw<T, R> {
         // Acquire: pairs with the Release below.
         let mut next = last.next.load(Ordering::Acquire);
         if next.is_null() {
-            let base = last.base.wrapping_add(Segment::<T>::CAPACITY);
+            // Relaxed: closed, so it stands.
+            let end = ticket(last.enq.load(Ordering::Relaxed));
             // SAFETY: the caller's promise.
-            let (segment, count) = unsafe { self.prepare(base, source, guard) };
+            let (segment, count) = unsafe { self.prepare(last.base.wrapping_add(end), source, guard) };
             // Release: publishes the segment and its items; the linearization point of these. Losing means that another
             // producer appended: the copies in ours mean nothing, and its segment has room.
             match last.next.compare_exchange(
@@ -349,24 +388,23 @@ impl<T, R: Reclaim> Raw<T, R> {
                 let head = unsafe { segment.as_ref() };
                 // Acquire: pairs with the Release of the exchange in `take`, and keeps the loads below behind it; the
                 // linearization point of `None`.
-                let index = head.deq.load(Ordering::Acquire);
-                if index < Segment::<T>::CAPACITY {
-                    // SAFETY: within CAPACITY.
-                    let slot = unsafe { Segment::slot(segment, index) };
-                    let found = slot.state();
-                    if found == state::FULL {
-                        return Some(Front { segment, index, full: true });
+                let next = head.deq.load(Ordering::Acquire);
+                // SAFETY: protected by the guard.
+                let found = unsafe { Segment::slot(segment, next) }.look(next);
+                if found == Found::Full {
+                    return Some(Front { segment, ticket: next, full: true });
+                }
+                // Relaxed: whoever knows of a push knows its ticket, and who took the last one saw it given. There is nothing to
+                // acquire: the slot's publication passes on the value.
+                let enq = head.enq.load(Ordering::Relaxed);
+                if ticket(enq) != next {
+                    if found != Found::Retracted {
+                        return Some(Front { segment, ticket: next, full: false });
                     }
-                    // Relaxed: `enq` is only ever changed by Relaxed steps, so there is nothing to acquire from it; who knows of a
-                    // push knows its ticket. Less than CAPACITY, so there is no next segment.
-                    if index < head.enq.load(Ordering::Relaxed) {
-                        if found != state::RETRACTED {
-                            return Some(Front { segment, index, full: false });
-                        }
-                        self.take(head, index, 1);
-                        continue;
-                    }
-                } else {
+                    head.take(next, 1);
+                    continue;
+                }
+                if enq & CLOSED != 0 {
                     // Acquire: pairs with the Release in `append`.
                     let next = head.next.load(Ordering::Acquire);
                     if !next.is_null() {
@@ -383,14 +421,6 @@ impl<T, R: Reclaim> Raw<T, R> {
             fence(Ordering::SeqCst);
             fenced = true;
         }
-    }
-
-    /// Takes `count` consumers' tickets from `index` on; false if another consumer was first.
-    #[inline]
-    fn take(&self, head: &Segment<T>, index: usize, count: usize) -> bool {
-        // Release: pairs with the load in `front`: who sees this ticket taken sees the pushes that we saw. Relaxed on
-        // losing: another consumer took the ticket, and all is looked at again. The linearization point of a pop.
-        head.deq.compare_exchange(index, index + count, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Moves `head` past a used-up segment, and `tail` before it.
@@ -421,46 +451,83 @@ impl<T, R: Reclaim> Raw<T, R> {
         unsafe { R::retire(&self.garbage, retired, guard) }
     }
 
-    /// The oldest item: the common case, small enough to be inlined.
-    #[inline]
-    pub(super) fn pop(&self, guard: &R::Guard) -> Option<T> {
-        // Acquire, both: as in `front`.
-        if let Some(segment) = NonNull::new(self.head.load(Ordering::Acquire)) {
-            // SAFETY: reached from `head` under the guard; invariant 1.
-            let head = unsafe { segment.as_ref() };
-            let index = head.deq.load(Ordering::Acquire);
-            if index < Segment::<T>::CAPACITY {
-                // SAFETY: within CAPACITY.
-                let slot = unsafe { Segment::slot(segment, index) };
-                if slot.state() == state::FULL && self.take(head, index, 1) {
-                    // SAFETY: the ticket is ours; seen full.
-                    let value = unsafe { slot.read() };
-                    backoff::ticket(self.place(), FRONT, index, false);
-                    return Some(value);
-                }
+    /// The oldest item.
+    #[inline(always)]
+    pub(super) fn pop(&self) -> Option<T> {
+        let _rest = RestAfter(self);
+        if let Some(_guard) = Brief::<R>::enter() {
+            // SAFETY: pinned.
+            if let Some(taken) = unsafe { self.try_take() } {
+                // SAFETY: once.
+                return Some(unsafe { taken.read() });
             }
         }
+        self.pop_slowly_pinned()
+    }
+
+    /// The oldest item, under a guard, which belongs to `R`.
+    #[inline(always)]
+    pub(super) fn pop_with(&self, guard: &R::Guard) -> Option<T> {
+        let _rest = RestAfter(self);
+        // SAFETY: the caller has a guard.
+        if let Some(taken) = unsafe { self.try_take() } {
+            // SAFETY: once.
+            return Some(unsafe { taken.read() });
+        }
         self.pop_slowly(guard)
+    }
+
+    /// The common case, small enough to be inlined: the ticket of the oldest item.
+    ///
+    /// # Safety
+    ///
+    /// The caller is pinned, longer than it has what is returned.
+    #[inline(always)]
+    unsafe fn try_take(&self) -> Option<Taken<T>> {
+        // Acquire, both: as in `front`.
+        let segment = NonNull::new(self.head.load(Ordering::Acquire))?;
+        // SAFETY: reached from `head` under the guard; invariant 1.
+        let head = unsafe { segment.as_ref() };
+        let ticket = head.deq.load(Ordering::Acquire);
+        // SAFETY: protected by the guard.
+        let full = unsafe { Segment::slot(segment, ticket) }.is_full(ticket);
+        if !full || !head.take(ticket, 1) {
+            return None;
+        }
+        backoff::ticket(self.place(), FRONT, ticket / TICKET, false);
+        Some(Taken { segment, ticket })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_slowly_pinned(&self) -> Option<T> {
+        self.pop_slowly(&R::pin())
     }
 
     #[cold]
     #[inline(never)]
     fn pop_slowly(&self, guard: &R::Guard) -> Option<T> {
         loop {
-            let Front { segment, index, full } = self.front(guard)?;
-            // SAFETY: protected by the guard; `index` is within CAPACITY.
-            let (head, slot) = unsafe { (segment.as_ref(), Segment::slot(segment, index)) };
+            let Front { segment, ticket, full } = self.front(guard)?;
+            // SAFETY: protected by the guard.
+            let (head, slot) = unsafe { (segment.as_ref(), Segment::slot(segment, ticket)) };
             let full = full
                 || (0..PATIENCE).any(|_| {
                     spin_loop();
-                    slot.state() == state::FULL
+                    slot.is_full(ticket)
                 });
-            if !self.take(head, index, 1) {
+            if !head.take(ticket, 1) {
                 backoff::lost(self.place());
                 continue;
             }
-            // SAFETY: the ticket is ours; seen full, or asked.
-            let value = unsafe { if full { Some(slot.read()) } else { slot.challenge() } };
+            if full {
+                backoff::won(self.place());
+                let taken = Taken { segment, ticket };
+                // SAFETY: once.
+                return Some(unsafe { taken.read() });
+            }
+            // SAFETY: the ticket is ours.
+            let value = unsafe { Segment::challenge(segment, ticket) };
             if value.is_some() {
                 backoff::won(self.place());
                 return value;
@@ -476,35 +543,45 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// `out` is valid for writing `max` values, and `max > 0`.
     pub(super) unsafe fn pop_many(&self, out: *mut T, max: usize, guard: &R::Guard) -> (usize, bool) {
         loop {
-            let Some(Front { segment, index, full }) = self.front(guard) else { return (0, false) };
+            let Some(Front { segment, ticket: first, full }) = self.front(guard) else { return (0, false) };
             if !full {
                 // One at a time where a producer is on its way.
-                let Some(value) = self.pop(guard) else { return (0, false) };
+                let Some(value) = self.pop_with(guard) else { return (0, false) };
                 // SAFETY: there is room for one.
                 unsafe { out.write(value) };
                 return (1, false);
             }
-            let end = Segment::<T>::CAPACITY.min(index.saturating_add(max));
-            // SAFETY: within CAPACITY, and protected by the guard.
-            let slot = |index| unsafe { Segment::slot(segment, index) };
-            let count = (index + 1..end).take_while(|&index| slot(index).state() == state::FULL).count() + 1;
+            let most = max.min(Segment::<T>::CAPACITY);
             // SAFETY: protected by the guard.
-            if !self.take(unsafe { segment.as_ref() }, index, count) {
+            let slot = |ticket| unsafe { Segment::slot(segment, ticket) };
+            let is_full = |offset| {
+                let ticket = first + offset * TICKET;
+                slot(ticket).is_full(ticket)
+            };
+            let count = 1 + (1..most).take_while(|&offset| is_full(offset)).count();
+            // SAFETY: protected by the guard.
+            let head = unsafe { segment.as_ref() };
+            if !head.take(first, count) {
                 backoff::lost(self.place());
                 continue;
             }
             for offset in 0..count {
+                let ticket = first + offset * TICKET;
                 // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
-                unsafe { out.add(offset).write(slot(index + offset).read()) };
+                unsafe {
+                    out.add(offset).write(slot(ticket).read());
+                    Segment::release(segment, ticket);
+                }
             }
             backoff::won(self.place());
-            return (count, index + count == Segment::<T>::CAPACITY);
+            // Relaxed: a hint.
+            return (count, head.enq.load(Ordering::Relaxed) == (first + count * TICKET) | CLOSED);
         }
     }
 
     pub(super) fn is_empty(&self, guard: &R::Guard) -> bool {
         loop {
-            let Some(Front { segment, index, full }) = self.front(guard) else { return true };
+            let Some(Front { segment, ticket: first, full }) = self.front(guard) else { return true };
             if full {
                 return false;
             }
@@ -514,16 +591,17 @@ impl<T, R: Reclaim> Raw<T, R> {
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
             // Relaxed: as in `front`.
-            let end = head.enq.load(Ordering::Relaxed).min(Segment::<T>::CAPACITY);
-            // SAFETY: within CAPACITY.
-            if (index..end).any(|index| unsafe { Segment::slot(segment, index) }.state() == state::FULL) {
+            let end = ticket(head.enq.load(Ordering::Relaxed));
+            // SAFETY: protected by the guard.
+            let is_full = |ticket| unsafe { Segment::slot(segment, ticket) }.is_full(ticket);
+            if (first..end).step_by(TICKET).any(is_full) {
                 return false;
             }
-            // Relaxed, both: the slots' Acquire keeps them behind, and nothing is read through them. Slots fill and are not emptied
+            // Relaxed, both: the slots' Acquire keeps them behind, and nothing is read through them. A slot that is full stays so
             // before `deq` moves: if it has not, none was full when we began, and nothing is behind this segment unless
-            // all of it was given out.
-            let more = end == Segment::<T>::CAPACITY && !head.next.load(Ordering::Relaxed).is_null();
-            if head.deq.load(Ordering::Relaxed) == index {
+            // it was closed.
+            let more = !head.next.load(Ordering::Relaxed).is_null();
+            if head.deq.load(Ordering::Relaxed) == first {
                 return !more;
             }
         }
@@ -537,14 +615,14 @@ impl<T, R: Reclaim> Raw<T, R> {
             let head = unsafe { segment.as_ref() };
             // Acquire: keeps the tail's side later, so that the difference is rarely negative. No model can tell: a count is
             // approximate while others push and pop, and exact when nobody does.
-            head.base.wrapping_add(head.deq.load(Ordering::Acquire).min(Segment::<T>::CAPACITY))
+            head.base.wrapping_add(head.deq.load(Ordering::Acquire))
         });
         let (Some(taken), Some(segment)) = (taken, self.tail()) else { return 0 };
         // SAFETY: protected by the guard.
         let tail = unsafe { segment.as_ref() };
         // Relaxed: a count.
-        let given = tail.base.wrapping_add(tail.enq.load(Ordering::Relaxed).min(Segment::<T>::CAPACITY));
-        usize::try_from(given.wrapping_sub(taken) as isize).unwrap_or(0)
+        let given = tail.base.wrapping_add(ticket(tail.enq.load(Ordering::Relaxed)));
+        usize::try_from(given.wrapping_sub(taken) as isize).unwrap_or(0) / TICKET
     }
 
     /// Where threads race, for their memory of it: one place for both ends, since many threads work at both.
@@ -557,13 +635,6 @@ impl<T, R: Reclaim> Raw<T, R> {
     #[inline(always)]
     pub(super) fn rest(&self) {
         backoff::rest(self.place());
-    }
-
-    /// The same when the result is dropped, for an operation whose value is best not touched on its way to the caller: copied
-    /// once more, a pair of 24 bytes took as long as with the slow path's copy, twice as long.
-    #[inline(always)]
-    pub(super) fn rest_after(&self) -> RestAfter<'_, T, R> {
-        RestAfter(self)
     }
 
     /// As `push`, without a guard and without atomic steps.
@@ -582,27 +653,30 @@ impl<T, R: Reclaim> Raw<T, R> {
                 continue;
             };
             // SAFETY: nobody shares the queue.
+            let slot = |ticket| unsafe { Segment::slot(last, ticket) };
+            // SAFETY: nobody shares the queue.
             let header = unsafe { &mut *last.as_ptr() };
             let next = header.next.with_mut(|next| *next);
             let enq = header.enq.with_mut(|enq| *enq);
             if !next.is_null() {
                 self.tail.with_mut(|tail| *tail = next);
-            } else if enq < Segment::<T>::CAPACITY {
-                header.enq.with_mut(|enq| *enq += 1);
+            } else if slot(enq).is_free(enq) {
+                header.enq.with_mut(|enq| *enq += TICKET);
                 // SAFETY: the next slot in turn; nobody challenges it, so `put` succeeds.
                 unsafe {
-                    let delivered = Segment::slot(last, enq).put(source.items, true);
+                    let delivered = Segment::put(last, enq, source.items, true);
                     debug_assert!(delivered);
                     source.advance(1);
                 }
             } else {
                 let segment = Segment::allocate();
-                let base = header.base.wrapping_add(Segment::<T>::CAPACITY);
+                let first = header.base.wrapping_add(ticket(enq));
+                header.enq.with_mut(|enq| *enq |= CLOSED);
                 header.next.with_mut(|next| *next = segment.as_ptr());
                 let count = source.len.min(Segment::<T>::CAPACITY);
                 // SAFETY: the segment is ours and new.
                 unsafe {
-                    Segment::fill(segment, base, source.items, count);
+                    Segment::fill(segment, first, source.items, count);
                     source.advance(count);
                 }
                 self.tail.with_mut(|tail| *tail = segment.as_ptr());
@@ -616,15 +690,17 @@ impl<T, R: Reclaim> Raw<T, R> {
             let segment = NonNull::new(self.head.with_mut(|head| *head))?;
             // SAFETY: nobody shares the queue.
             let head = unsafe { &mut *segment.as_ptr() };
-            let index = head.deq.with_mut(|deq| *deq);
-            let end = head.enq.with_mut(|enq| *enq).min(Segment::<T>::CAPACITY);
-            if index < end {
-                head.deq.with_mut(|deq| *deq += 1);
-                // SAFETY: within CAPACITY.
-                let slot = unsafe { Segment::slot(segment, index) };
-                if slot.state() == state::FULL {
+            let next = head.deq.with_mut(|deq| *deq);
+            if next != ticket(head.enq.with_mut(|enq| *enq)) {
+                head.deq.with_mut(|deq| *deq += TICKET);
+                // SAFETY: nobody shares the queue.
+                let slot = unsafe { Segment::slot(segment, next) };
+                if slot.is_full(next) {
                     // SAFETY: the ticket is ours, and the slot full.
-                    return Some(unsafe { slot.read() });
+                    let value = unsafe { slot.read() };
+                    // SAFETY: as above, and read.
+                    unsafe { Segment::release(segment, next) };
+                    return Some(value);
                 }
                 // Retracted: an operation that was on its way cannot be, for nobody shares the queue.
             } else {
@@ -645,8 +721,8 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 }
 
-/// See [`Raw::rest_after`].
-pub(super) struct RestAfter<'a, T, R: Reclaim>(&'a Raw<T, R>);
+/// The pause that is due, after an operation and its guard.
+struct RestAfter<'a, T, R: Reclaim>(&'a Raw<T, R>);
 
 impl<T, R: Reclaim> Drop for RestAfter<'_, T, R> {
     #[inline(always)]

@@ -160,6 +160,29 @@ pub unsafe trait Reclaim: Sized + 'static {
         f(&Self::pin())
     }
 
+    /// A guard for what a structure does inside one operation, or `None` where it has to be pinned after all. To be given back by
+    /// [`leave`](Self::leave), not dropped.
+    ///
+    /// # Safety
+    ///
+    /// Until it is given back, the thread neither pins nor panics, and runs no user code.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn enter() -> Option<Self::Guard> {
+        Some(Self::pin())
+    }
+
+    /// The end of a guard of [`enter`](Self::enter).
+    ///
+    /// # Safety
+    ///
+    /// It is one.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn leave(guard: Self::Guard) {
+        drop(guard);
+    }
+
     /// Ends the guard's critical section and begins a new one, if the guard is the only one of its kind here.
     ///
     /// # Examples

@@ -193,5 +193,6 @@ macro_rules! integer {
 }
 integer!(AtomicUsize, usize);
 integer!(AtomicU8, u8);
+integer!(AtomicU32, u32);
 #[cfg(target_has_atomic = "64")]
 integer!(AtomicU64, u64);

@@ -66,14 +66,38 @@ impl<D: Domain> Guard<D> {
     /// As there.
     #[inline(always)]
     pub(super) unsafe fn briefly<T>(f: impl FnOnce(&Self) -> T) -> T {
-        // SAFETY: records are never freed.
-        let record = D::with_current(Cell::get).and_then(|record| unsafe { record.as_ref() });
-        let Some(record) = record.filter(|record| record.depth.get() == 0) else { return Self::nested(f) };
-        D::state().enter(record);
-        let guard = ManuallyDrop::new(Self { record, _not_send: PhantomData });
+        // SAFETY: the caller's promise is the same.
+        let Some(guard) = (unsafe { Self::uncounted() }) else { return Self::nested(f) };
         let result = f(&guard);
-        record.leave();
+        // SAFETY: it is one.
+        unsafe { guard.end_uncounted() };
         result
+    }
+
+    /// See [`Reclaim::enter`](crate::reclaim::Reclaim::enter): the thread's only guard, and so not counted.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn uncounted() -> Option<Self> {
+        // SAFETY: records are never freed.
+        let record = D::with_current(Cell::get).and_then(|record| unsafe { record.as_ref() })?;
+        if record.depth.get() != 0 {
+            return None;
+        }
+        D::state().enter(record);
+        Some(Self { record, _not_send: PhantomData })
+    }
+
+    /// Ends the critical section of a guard that was not counted.
+    ///
+    /// # Safety
+    ///
+    /// It came from `uncounted`.
+    #[inline(always)]
+    pub(super) unsafe fn end_uncounted(self) {
+        ManuallyDrop::new(self).record.leave();
     }
 
     /// As `briefly`, where a guard has to be counted.

@@ -92,6 +92,18 @@ unsafe impl<D: Domain> Reclaim for Epoch<D> {
         unsafe { Guard::briefly(f) }
     }
 
+    #[inline(always)]
+    unsafe fn enter() -> Option<Guard<D>> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Guard::uncounted() }
+    }
+
+    #[inline(always)]
+    unsafe fn leave(guard: Guard<D>) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { guard.end_uncounted() }
+    }
+
     #[inline]
     fn repin(guard: &mut Guard<D>) {
         guard.repin();
