@@ -149,6 +149,34 @@ models! {
         assert_eq!(found, [1, 2, 3]);
     }
 
+    /// A producer that looks at its slot's verdict a lap late, when the slot's next ticket was given and perhaps challenged: the
+    /// verdict is not on its item.
+    ///
+    /// ```text
+    ///   late producer       busy thread              consumer
+    ///   FULL(1)
+    ///                       pops 1
+    ///                       takes tickets 2 and 3,
+    ///                       3 in the slot of 1
+    ///                                                takes both too: CHALLENGED
+    ///   CHALLENGED: not 1
+    /// ```
+    late_verdict(Some(2), 100) {
+        let queue = ticket();
+        let late = go(&queue, |queue| push(queue, 1));
+        let busy = go(&queue, |queue| {
+            let first = pop(queue);
+            queue.push_all([2, 3].map(Item::new));
+            first
+        });
+        let consumer = go(&queue, pop);
+        late.join().unwrap();
+        let mut found: Vec<_> = busy.join().unwrap().into_iter().collect();
+        found.extend(consumer.join().unwrap());
+        found.extend(rest(&queue));
+        assert_eq!(sorted(found), [1, 2, 3]);
+    }
+
     /// A segment is left, retired and used again while another thread appends.
     reuse(Some(2), 221) {
         let queue = empty();
