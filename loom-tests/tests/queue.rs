@@ -161,7 +161,7 @@ models! {
     ///                                                takes both too: CHALLENGED
     ///   CHALLENGED: not 1
     /// ```
-    late_verdict(Some(2), 100) {
+    late_verdict(Some(2), 3000) {
         let queue = ticket();
         let late = go(&queue, |queue| push(queue, 1));
         let busy = go(&queue, |queue| {

@@ -329,8 +329,8 @@ impl<T> Segment<T> {
     #[inline(always)]
     pub(super) fn give(&self, first: usize, count: usize) -> bool {
         let next = first + count * TICKET;
-        // Release: pairs with the Acquire of who reads `enq` to take a later ticket, so that it sees no stamp older than we did. No
-        // model can tell: there a stale stamp differs, and the exchange fails. Relaxed on losing: all is looked at again. The
+        // Release: pairs with the Acquire of who reads `enq` to take a later ticket, so that it sees no stamp older than we did.
+        // No model can tell: there a stale stamp differs, and the exchange fails. Relaxed on losing: all is looked at again. The
         // linearization point of a push, if `put` succeeds.
         self.enq.compare_exchange(first, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }

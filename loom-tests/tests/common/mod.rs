@@ -34,7 +34,7 @@ impl Drop for Item {
     }
 }
 
-/// An item so large that three of them share a segment in the loom build, and not two.
+/// An item so large that four of them share a segment in the loom build, and not two.
 pub struct Large(pub Item, [usize; 16]);
 
 impl Large {
