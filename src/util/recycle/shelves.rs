@@ -190,7 +190,7 @@ impl Shelves {
     #[inline(never)]
     fn refill(&self, class: usize) -> NonNull<Block> {
         let shelf = &self.shelves[class];
-        let previous = shelf.previous.take();
+        let previous = shelf.previous.replace(ptr::null_mut());
         if !previous.is_null() {
             shelf.load(previous, full(class), class);
         } else if self.patience.get() > 0 {
@@ -218,7 +218,7 @@ impl Shelves {
                 return free_for_good(block.cast(), layout_of_class(class));
             }
             let len = shelf.len.replace(0);
-            let loaded = shelf.loaded.take();
+            let loaded = shelf.loaded.replace(ptr::null_mut());
             shelf.load(ptr::null_mut(), 0, class);
             if len > 0 {
                 give(class, shelf.previous.replace(loaded), len);
@@ -277,12 +277,12 @@ impl Drop for Owner {
         self.0.set(State::Gone);
         SHELVES.with(|shelves| {
             for (class, shelf) in shelves.shelves.iter().enumerate() {
-                let (loaded, len) = (shelf.loaded.take(), shelf.len.replace(0));
+                let (loaded, len) = (shelf.loaded.replace(ptr::null_mut()), shelf.len.replace(0));
                 shelf.room.set(0);
                 // SAFETY: the thread's own; a previous chain is full.
                 unsafe {
                     give(class, loaded, len);
-                    give(class, shelf.previous.take(), full(class));
+                    give(class, shelf.previous.replace(ptr::null_mut()), full(class));
                 }
             }
         });

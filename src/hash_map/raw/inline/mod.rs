@@ -114,12 +114,8 @@ impl<K: NoUninit, V: NoUninit, S, R: Reclaim> Raw<Inline<K, V, S>, R> {
             let (key, value) = unsafe { (from_word::<K>(words.key), from_word::<V>(words.value)) };
             (eq(&key), key, value)
         };
-        if header.is_live()
-            && let Ok(found) = bucket.look(header, hash, is)
-        {
-            return found;
-        }
-        self.get_moving(table, hash, &eq)
+        let found = if header.is_live() { bucket.look(header, hash, is).ok() } else { None };
+        found.unwrap_or_else(|| self.get_moving(table, hash, &eq))
     }
 
     /// As `get`, where the bucket is frozen, or was changed meanwhile.
