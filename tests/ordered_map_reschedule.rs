@@ -37,10 +37,10 @@ fn results<R: For<u64, String>>() {
     assert_eq!(map.reschedule(&50, 52, &guard), Err(RescheduleError::NotFound { key: 52 }));
     let there = RescheduleError::Occupied { current_key: &9_000, current: &"900".to_string(), key: 9_000 };
     assert_eq!(map.reschedule(&80, 9_000, &guard), Err(there.clone()));
-    assert_eq!(there.to_string(), "there is an entry of the new key already");
+    assert!(there.to_string().ends_with("it has the value \"900\""), "{there}");
     // Neither: the first counts.
     let error = map.reschedule(&81, 9_000, &guard).unwrap_err();
-    assert_eq!(error.to_string(), "there is no entry of the old key");
+    assert!(error.to_string().ends_with("there is no entry of the old key"), "{error}");
     assert_eq!((error.into_key(), map.len()), (9_000, 1_000));
     assert_eq!(map.get(&80, &guard).map(String::as_str), Some("8"));
     let start: Vec<u64> = map.keys(&guard).take(8).copied().collect();

@@ -135,6 +135,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = (0..100).map(|n| (n, n * n)).collect();
     /// assert_eq!(map.get_many(&[3, 200, 5], &latchfree::pin()), [Some(&9), None, Some(&25)]);
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn get_many<'g, 'k, Q>(
         &'g self,

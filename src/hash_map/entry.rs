@@ -174,6 +174,7 @@ impl<'g, K: Hash + Eq, V, S: BuildHasher, R: Reclaim> Entry<'g, K, V, S, R> {
     /// let map = latchfree::HashMap::<_, u32>::new();
     /// assert_eq!(map.pin().entry("a").key(), &"a");
     /// ```
+    #[must_use]
     pub fn key(&self) -> &K {
         match self {
             Self::Occupied(entry) => entry.key(),
@@ -284,6 +285,7 @@ impl<'g, K: Hash + Eq, V, S: BuildHasher, R: Reclaim> OccupiedEntry<'g, K, V, S,
     /// let Entry::Occupied(entry) = map.entry(1, &guard) else { unreachable!() };
     /// assert_eq!(entry.key(), &1);
     /// ```
+    #[must_use]
     pub fn key(&self) -> &'g K {
         &self.seen.key
     }
@@ -301,6 +303,7 @@ impl<'g, K: Hash + Eq, V, S: BuildHasher, R: Reclaim> OccupiedEntry<'g, K, V, S,
     /// map.remove(&1, &guard);
     /// assert_eq!(entry.get(), &"one");
     /// ```
+    #[must_use]
     pub fn get(&self) -> &'g V {
         &self.seen.value
     }
@@ -414,6 +417,7 @@ impl<'g, K: Hash + Eq, V, S: BuildHasher, R: Reclaim> VacantEntry<'g, K, V, S, R
     /// let Entry::Vacant(entry) = map.entry("a", &guard) else { unreachable!() };
     /// assert_eq!(entry.key(), &"a");
     /// ```
+    #[must_use]
     pub fn key(&self) -> &K {
         &self.look.key
     }

@@ -80,6 +80,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// drop(guard);
     /// drop(map);
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<'g, Q>(&'g self, key: &Q, guard: &'g R::Guard) -> Option<&'g V>
@@ -99,6 +100,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [("a".to_string(), 1)].into();
     /// assert_eq!(map.get_key_value("a", &latchfree::pin()), Some((&"a".to_string(), &1)));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get_key_value<'g, Q>(&'g self, key: &Q, guard: &'g R::Guard) -> Option<(&'g K, &'g V)>
@@ -118,6 +120,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, 1)].into();
     /// assert!(map.contains_key(&1, &latchfree::pin()));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn contains_key<Q>(&self, key: &Q, guard: &R::Guard) -> bool
@@ -135,6 +138,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, "one".to_string())].into();
     /// assert_eq!(map.get_cloned(&1), Some("one".to_string()));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get_cloned<Q>(&self, key: &Q) -> Option<V>
     where
@@ -327,6 +331,22 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         Some(self.remove_entry(key, guard)?.1)
+    }
+
+    /// Removes a key, and returns a clone of the value that it had, without a guard at hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map: latchfree::HashMap<_, _> = [(1, "one".to_string())].into();
+    /// assert_eq!(map.remove_cloned(&1).as_deref(), Some("one"));
+    /// ```
+    pub fn remove_cloned<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        self.remove(key, &R::pin()).cloned()
     }
 
     /// Removes a key, and lends the entry.

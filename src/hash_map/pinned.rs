@@ -57,6 +57,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// let map = latchfree::HashMap::<u64, u64>::new();
     /// assert!(std::ptr::eq(map.pin().map(), &map));
     /// ```
+    #[must_use]
     pub fn map(&self) -> &'m HashMap<K, V, S, R> {
         self.map
     }
@@ -71,6 +72,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// jobs.insert(1, "sweep");
     /// done.push_with(jobs.remove(&1).copied(), jobs.guard());
     /// ```
+    #[must_use]
     pub fn guard(&self) -> &R::Guard {
         &self.guard
     }
@@ -169,6 +171,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// assert_eq!(map.pin().get(&1), Some(&10));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -185,6 +188,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// assert_eq!(map.pin().get_key_value(&1), Some((&1, &10)));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get_key_value<Q>(&self, key: &Q) -> Option<(&K, &V)>
     where
@@ -201,6 +205,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// assert!(map.pin().contains_key(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
@@ -493,6 +498,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// let map: latchfree::HashMap<_, _> = [(1, 10), (2, 20)].into();
     /// assert_eq!(map.pin().get_many(&[1, 3]), [Some(&10), None]);
     /// ```
+    #[must_use]
     #[inline]
     pub fn get_many<'k, Q>(&self, keys: impl IntoIterator<Item = &'k Q>) -> Vec<Option<&V>>
     where

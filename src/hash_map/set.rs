@@ -146,6 +146,7 @@ impl<T, S, R: Reclaim> HashSet<T, S, R> {
     /// let set = latchfree::HashSet::<u64>::new();
     /// let _: &std::hash::RandomState = set.hasher();
     /// ```
+    #[must_use]
     pub fn hasher(&self) -> &S {
         self.map.hasher()
     }
@@ -202,6 +203,7 @@ impl<T, S, R: Reclaim> HashSet<T, S, R> {
     /// set.reserve(100);
     /// assert!(set.capacity() >= 102);
     /// ```
+    #[track_caller]
     pub fn reserve(&self, additional: usize) {
         self.map.reserve(additional);
     }
@@ -286,6 +288,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSet<T, S, R> {
     /// let set: latchfree::HashSet<_> = [1, 2].into();
     /// assert_eq!(set.get(&1, &latchfree::pin()), Some(&1));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<'g, Q>(&'g self, key: &Q, guard: &'g R::Guard) -> Option<&'g T>
@@ -303,6 +306,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSet<T, S, R> {
     /// let set: latchfree::HashSet<_> = [1, 2].into();
     /// assert!(set.contains(&1, &latchfree::pin()));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn contains<Q>(&self, key: &Q, guard: &R::Guard) -> bool

@@ -35,6 +35,7 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// let set = latchfree::HashSet::<u64>::new();
     /// assert!(set.pin().set().is_empty());
     /// ```
+    #[must_use]
     pub fn set(&self) -> &'s HashSet<T, S, R> {
         self.set
     }
@@ -49,6 +50,7 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// let set = set.pin();
     /// assert!(set.contains(&1) && other.contains(&1, set.guard()));
     /// ```
+    #[must_use]
     pub fn guard(&self) -> &R::Guard {
         &self.guard
     }
@@ -114,6 +116,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// let set: latchfree::HashSet<_> = [1, 2].into();
     /// assert_eq!(set.pin().get(&1), Some(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&T>
     where
@@ -130,6 +133,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// let set: latchfree::HashSet<_> = [1, 2].into();
     /// assert!(set.pin().contains(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains<Q>(&self, key: &Q) -> bool
     where

@@ -17,6 +17,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(2, 'b'), (1, 'a')]);
     /// assert_eq!(map.first_key_value(&latchfree::pin()), Some((&1, &'a')));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn first_key_value<'g>(&'g self, guard: &'g R::Guard) -> Option<(&'g K, &'g V)> {
         self.lower_bound::<K>(Bound::Unbounded, guard)
@@ -30,6 +31,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(2, 'b'), (1, 'a')]);
     /// assert_eq!(map.last_key_value(&latchfree::pin()), Some((&2, &'b')));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn last_key_value<'g>(&'g self, guard: &'g R::Guard) -> Option<(&'g K, &'g V)> {
         self.upper_bound::<K>(Bound::Unbounded, guard)
@@ -48,6 +50,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// assert_eq!(map.lower_bound(Excluded(&1), &guard), Some((&3, &'c')));
     /// assert_eq!(map.lower_bound(Excluded(&3), &guard), None);
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn lower_bound<'g, Q: ?Sized + Comparable<K>>(
         &'g self,
@@ -72,6 +75,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// assert_eq!(map.upper_bound(Excluded(&3), &guard), Some((&1, &'a')));
     /// assert_eq!(map.upper_bound(Excluded(&1), &guard), None);
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn upper_bound<'g, Q: ?Sized + Comparable<K>>(
         &'g self,

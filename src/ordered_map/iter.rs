@@ -153,6 +153,7 @@ impl<K, V, L: Layout<K, V>> Popped<'_, K, V, L> {
 /// map.clear();
 /// assert!(then.eq([(&2, &'b'), (&3, &'c')]));
 /// ```
+#[must_use = "a snapshot changes nothing"]
 pub struct Snapshot<'g, K, V, L: Layout<K, V> = Auto> {
     taken: Leaves<K, V, L>,
     _lent: PhantomData<&'g (K, V)>,

@@ -170,9 +170,10 @@ pub struct OccupiedError<'g, K, V> {
     pub value: V,
 }
 
-impl<K, V> fmt::Display for OccupiedError<'_, K, V> {
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Display for OccupiedError<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the map has an entry of this key already")
+        let Self { current, key, value, .. } = self;
+        write!(f, "{value:?} was not inserted, the key {key:?} has the value {current:?}")
     }
 }
 
@@ -326,6 +327,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// assert_eq!(map.get("a", &guard), Some(&1));
     /// assert_eq!(map.get("b", &guard), None);
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<'g, Q: ?Sized + Comparable<K>>(&'g self, key: &Q, guard: &'g R::Guard) -> Option<&'g V> {
@@ -340,6 +342,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([("a".to_string(), 1)]);
     /// assert_eq!(map.get_key_value("a", &latchfree::pin()), Some((&"a".to_string(), &1)));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get_key_value<'g, Q: ?Sized + Comparable<K>>(
@@ -360,6 +363,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a')]);
     /// assert!(map.contains_key(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains_key<Q: ?Sized + Comparable<K>>(&self, key: &Q) -> bool {
         self.raw.get(Probe::new::<K>(key), &R::pin()).is_some()
@@ -373,6 +377,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMap<K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, "one".to_string())]);
     /// assert_eq!(map.get_cloned(&1).as_deref(), Some("one"));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get_cloned<Q: ?Sized + Comparable<K>>(&self, key: &Q) -> Option<V>
     where

@@ -24,6 +24,7 @@ use crate::reclaim::{Epoch, Reclaim};
 /// map.insert(1, "one");
 /// assert!(map.iter().eq([(&1, &"one"), (&2, &"two")]));
 /// ```
+#[must_use = "an unused handle ends its critical section at once"]
 pub struct OrderedMapRef<'m, K, V, R: Reclaim = Epoch, L: Layout<K, V> = Auto> {
     map: &'m OrderedMap<K, V, R, L>,
     /// Always there, but for a moment in `repin`.
@@ -46,6 +47,7 @@ impl<'m, K, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'m, K, V, R, L> {
     /// queue.push_with(*map.get(&1).unwrap(), map.guard());
     /// assert_eq!(queue.pop(), Some('a'));
     /// ```
+    #[must_use]
     #[inline]
     pub fn guard(&self) -> &R::Guard {
         self.guard.as_ref().expect("only taken in repin")
@@ -59,6 +61,7 @@ impl<'m, K, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'m, K, V, R, L> {
     /// let map = latchfree::OrderedMap::<u8, u8>::new();
     /// assert_eq!(map.pin().map().backlog().objects, 0);
     /// ```
+    #[must_use]
     pub fn map(&self) -> &'m OrderedMap<K, V, R, L> {
         self.map
     }
@@ -120,6 +123,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a')]);
     /// assert_eq!(map.pin().get(&1), Some(&'a'));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<Q: ?Sized + Comparable<K>>(&self, key: &Q) -> Option<&V> {
@@ -134,6 +138,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a')]);
     /// assert_eq!(map.pin().get_key_value(&1), Some((&1, &'a')));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get_key_value<Q: ?Sized + Comparable<K>>(&self, key: &Q) -> Option<(&K, &V)> {
@@ -148,6 +153,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a')]);
     /// assert!(!map.pin().contains_key(&2));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains_key<Q: ?Sized + Comparable<K>>(&self, key: &Q) -> bool {
         self.get(key).is_some()
@@ -303,6 +309,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b')]);
     /// assert_eq!(map.pin().first_key_value(), Some((&1, &'a')));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
@@ -317,6 +324,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b')]);
     /// assert_eq!(map.pin().last_key_value(), Some((&2, &'b')));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn last_key_value(&self) -> Option<(&K, &V)> {
@@ -331,6 +339,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a'), (3, 'c')]);
     /// assert_eq!(map.pin().lower_bound(std::ops::Bound::Included(&2)), Some((&3, &'c')));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn lower_bound<Q: ?Sized + Comparable<K>>(&self, bound: Bound<&Q>) -> Option<(&K, &V)> {
@@ -345,6 +354,7 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
     /// let map = latchfree::OrderedMap::from([(1, 'a'), (3, 'c')]);
     /// assert_eq!(map.pin().upper_bound(std::ops::Bound::Included(&2)), Some((&1, &'a')));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn upper_bound<Q: ?Sized + Comparable<K>>(&self, bound: Bound<&Q>) -> Option<(&K, &V)> {
@@ -467,6 +477,44 @@ impl<K: Ord, V, R: Reclaim, L: Layout<K, V>> OrderedMapRef<'_, K, V, R, L> {
         bounds: B,
     ) -> Snapshot<'_, K, V, L> {
         self.map.range_snapshot(bounds, self.guard())
+    }
+
+    /// See [`OrderedMap::retain`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b')]);
+    /// map.pin().retain(|key, _| *key > 1);
+    /// assert_eq!(map.len(), 1);
+    /// ```
+    pub fn retain(&self, predicate: impl FnMut(&K, &V) -> bool) {
+        self.map.retain(predicate);
+    }
+
+    /// See [`OrderedMap::remove_range`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
+    /// assert_eq!(map.pin().remove_range(..3), 2);
+    /// ```
+    pub fn remove_range<Q: ?Sized + Comparable<K>, B: RangeBounds<Q>>(&self, bounds: B) -> usize {
+        self.map.remove_range(bounds)
+    }
+
+    /// See [`OrderedMap::clear`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let map = latchfree::OrderedMap::from([(1, 'a'), (2, 'b')]);
+    /// map.pin().clear();
+    /// assert!(map.is_empty());
+    /// ```
+    pub fn clear(&self) {
+        self.map.clear();
     }
 }
 

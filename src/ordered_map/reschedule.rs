@@ -54,12 +54,16 @@ impl<K, V> RescheduleError<'_, K, V> {
     }
 }
 
-impl<K, V> fmt::Display for RescheduleError<'_, K, V> {
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Display for RescheduleError<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotFound { .. } => "there is no entry of the old key",
-            Self::Occupied { .. } => "there is an entry of the new key already",
-        })
+        match self {
+            Self::NotFound { key } => {
+                write!(f, "nothing was moved to the key {key:?}: there is no entry of the old key")
+            }
+            Self::Occupied { key, current, .. } => {
+                write!(f, "nothing was moved to the key {key:?}: it has the value {current:?}")
+            }
+        }
     }
 }
 

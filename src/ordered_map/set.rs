@@ -154,6 +154,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from(["a".to_string()]);
     /// assert!(set.contains("a") && !set.contains("b"));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains<Q: ?Sized + Comparable<T>>(&self, element: &Q) -> bool {
         self.map.contains_key(element)
@@ -167,6 +168,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from(["a".to_string()]);
     /// assert_eq!(set.get("a", &latchfree::pin()), Some(&"a".to_string()));
     /// ```
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<'g, Q: ?Sized + Comparable<T>>(&'g self, element: &Q, guard: &'g R::Guard) -> Option<&'g T> {
@@ -247,6 +249,32 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
         self.map.remove_entry(element, guard).map(|(element, ())| element)
     }
 
+    /// Removes an element if it is as it should be, in one step; see [`OrderedMap::remove_if`].
+    ///
+    /// # Errors
+    ///
+    /// If the element is there and the closure said no: the element.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([1, 2]);
+    /// let guard = latchfree::pin();
+    /// assert_eq!(set.remove_if(&1, |_| false, &guard), Err(&1));
+    /// assert_eq!(set.remove_if(&1, |_| true, &guard), Ok(Some(&1)));
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn remove_if<'g, Q: ?Sized + Comparable<T>>(
+        &'g self,
+        element: &Q,
+        mut should_remove: impl FnMut(&T) -> bool,
+        guard: &'g R::Guard,
+    ) -> Result<Option<&'g T>, &'g T> {
+        let removed = self.map.remove_if(element, |element, ()| should_remove(element), guard);
+        removed.map(|entry| entry.map(|(element, ())| element)).map_err(|(element, ())| element)
+    }
+
     /// The smallest element.
     ///
     /// # Examples
@@ -255,6 +283,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from([2, 1]);
     /// assert_eq!(set.first(&latchfree::pin()), Some(&1));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn first<'g>(&'g self, guard: &'g R::Guard) -> Option<&'g T> {
         self.map.first_key_value(guard).map(|(element, ())| element)
@@ -268,6 +297,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from([2, 1]);
     /// assert_eq!(set.last(&latchfree::pin()), Some(&2));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn last<'g>(&'g self, guard: &'g R::Guard) -> Option<&'g T> {
         self.map.last_key_value(guard).map(|(element, ())| element)
@@ -281,6 +311,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from([1, 3]);
     /// assert_eq!(set.lower_bound(std::ops::Bound::Included(&2), &latchfree::pin()), Some(&3));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn lower_bound<'g, Q: ?Sized + Comparable<T>>(
         &'g self,
@@ -298,6 +329,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSet<T, R, L> {
     /// let set = latchfree::OrderedSet::from([1, 3]);
     /// assert_eq!(set.upper_bound(std::ops::Bound::Included(&2), &latchfree::pin()), Some(&1));
     /// ```
+    #[must_use]
     #[track_caller]
     pub fn upper_bound<'g, Q: ?Sized + Comparable<T>>(
         &'g self,

@@ -23,6 +23,7 @@ use crate::reclaim::{Epoch, Reclaim};
 /// set.insert(1);
 /// assert!(set.iter().eq(&[1, 2]));
 /// ```
+#[must_use = "an unused handle ends its critical section at once"]
 pub struct OrderedSetRef<'m, T, R: Reclaim = Epoch, L: Layout<T, ()> = Auto> {
     pub(super) map: OrderedMapRef<'m, T, (), R, L>,
 }
@@ -37,6 +38,7 @@ impl<T, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// let one = sets[0].pin();
     /// assert_eq!(sets[1].first(one.guard()), None);
     /// ```
+    #[must_use]
     #[inline]
     pub fn guard(&self) -> &R::Guard {
         self.map.guard()
@@ -90,6 +92,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// ```
     /// assert!(latchfree::OrderedSet::from([1]).pin().contains(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains<Q: ?Sized + Comparable<T>>(&self, element: &Q) -> bool {
         self.map.contains_key(element)
@@ -102,6 +105,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// ```
     /// assert_eq!(latchfree::OrderedSet::from([1]).pin().get(&1), Some(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get<Q: ?Sized + Comparable<T>>(&self, element: &Q) -> Option<&T> {
         self.map.get_key_value(element).map(|(element, ())| element)
@@ -150,6 +154,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// ```
     /// assert_eq!(latchfree::OrderedSet::from([1, 2]).pin().first(), Some(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn first(&self) -> Option<&T> {
         self.map.first_key_value().map(|(element, ())| element)
@@ -162,6 +167,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// ```
     /// assert_eq!(latchfree::OrderedSet::from([1, 2]).pin().last(), Some(&2));
     /// ```
+    #[must_use]
     #[inline]
     pub fn last(&self) -> Option<&T> {
         self.map.last_key_value().map(|(element, ())| element)
@@ -175,6 +181,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// let set = latchfree::OrderedSet::from([1, 3]);
     /// assert_eq!(set.pin().lower_bound(std::ops::Bound::Included(&2)), Some(&3));
     /// ```
+    #[must_use]
     #[inline]
     pub fn lower_bound<Q: ?Sized + Comparable<T>>(&self, bound: Bound<&Q>) -> Option<&T> {
         self.map.lower_bound(bound).map(|(element, ())| element)
@@ -188,6 +195,7 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
     /// let set = latchfree::OrderedSet::from([1, 3]);
     /// assert_eq!(set.pin().upper_bound(std::ops::Bound::Included(&2)), Some(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn upper_bound<Q: ?Sized + Comparable<T>>(&self, bound: Bound<&Q>) -> Option<&T> {
         self.map.upper_bound(bound).map(|(element, ())| element)
@@ -269,6 +277,61 @@ impl<T: Ord, R: Reclaim, L: Layout<T, ()>> OrderedSetRef<'_, T, R, L> {
         bounds: B,
     ) -> SetSnapshot<'_, T, L> {
         SetSnapshot(self.map.range_snapshot(bounds))
+    }
+
+    /// See [`OrderedSet::remove_if`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([1, 2]);
+    /// assert_eq!(set.pin().remove_if(&1, |n| *n > 1), Err(&1));
+    /// ```
+    #[inline]
+    pub fn remove_if<Q: ?Sized + Comparable<T>>(
+        &self,
+        element: &Q,
+        mut should_remove: impl FnMut(&T) -> bool,
+    ) -> Result<Option<&T>, &T> {
+        let removed = self.map.remove_if(element, |element, ()| should_remove(element));
+        removed.map(|entry| entry.map(|(element, ())| element)).map_err(|(element, ())| element)
+    }
+
+    /// See [`OrderedSet::retain`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([1, 2]);
+    /// set.pin().retain(|n| *n > 1);
+    /// assert_eq!(set.len(), 1);
+    /// ```
+    pub fn retain(&self, mut predicate: impl FnMut(&T) -> bool) {
+        self.map.retain(|element, ()| predicate(element));
+    }
+
+    /// See [`OrderedSet::remove_range`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(latchfree::OrderedSet::from([1, 2, 3]).pin().remove_range(..3), 2);
+    /// ```
+    pub fn remove_range<Q: ?Sized + Comparable<T>, B: RangeBounds<Q>>(&self, bounds: B) -> usize {
+        self.map.remove_range(bounds)
+    }
+
+    /// See [`OrderedSet::clear`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = latchfree::OrderedSet::from([1, 2]);
+    /// set.pin().clear();
+    /// assert!(set.is_empty());
+    /// ```
+    pub fn clear(&self) {
+        self.map.clear();
     }
 }
 

@@ -135,7 +135,7 @@ impl<T> BoundedQueue<T> {
     pub fn new(capacity: usize) -> Self {
         match Self::try_new(capacity) {
             Ok(queue) => queue,
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("BoundedQueue::new({capacity}): {error}"),
         }
     }
 
@@ -535,7 +535,10 @@ impl<T> Extend<T> for &BoundedQueue<T> {
     #[track_caller]
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         if self.push_all(items).is_err() {
-            panic!("a bounded queue was extended by more items than it has room for");
+            panic!(
+                "BoundedQueue::extend: more items than there was room for, with a capacity of {}",
+                self.capacity()
+            );
         }
     }
 }

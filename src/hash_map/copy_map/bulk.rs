@@ -96,6 +96,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     /// let map: latchfree::CopyMap<_, _> = (0..100).map(|n| (n, n * n)).collect();
     /// assert_eq!(map.get_many(&[3, 200, 5]), [Some(9), None, Some(25)]);
     /// ```
+    #[must_use]
     pub fn get_many<'k, Q>(&self, keys: impl IntoIterator<Item = &'k Q>) -> Vec<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized + 'k,

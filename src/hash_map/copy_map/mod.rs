@@ -151,6 +151,7 @@ impl<K: NoUninit, V: NoUninit> CopyMap<K, V> {
     /// assert!(map.capacity() >= 1000);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
@@ -225,7 +226,10 @@ impl<K: NoUninit, V: NoUninit, S, R: Accepts<(K, V)>> CopyMap<K, V, S, R> {
     #[track_caller]
     pub fn with_reclaimer(capacity: usize, hasher: S) -> Self {
         let raw = Raw::with_capacity(capacity, Inline::new(hasher), R::garbage(0));
-        Self { raw: raw.expect("no memory for a table of that size") }
+        match raw {
+            Some(raw) => Self { raw },
+            None => panic!("CopyMap: {}", TryReserveError(capacity)),
+        }
     }
 }
 
@@ -240,6 +244,7 @@ impl<K, V, S, R: Reclaim> CopyMap<K, V, S, R> {
     /// let map = latchfree::CopyMap::<u64, u64>::new();
     /// assert_eq!(map.hasher().hash_one(5), map.hasher().hash_one(5));
     /// ```
+    #[must_use]
     pub fn hasher(&self) -> &S {
         &self.raw.kind.hasher
     }
@@ -329,7 +334,9 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     /// ```
     #[track_caller]
     pub fn reserve(&self, additional: usize) {
-        self.try_reserve(additional).expect("no memory for a table of that size");
+        if let Err(error) = self.try_reserve(additional) {
+            panic!("CopyMap::reserve: {error}");
+        }
     }
 
     /// As [`reserve`](Self::reserve), and tells if there is no memory.
@@ -348,7 +355,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     pub fn try_reserve(&self, additional: usize) -> Result<(), TryReserveError> {
         let done =
             self.len().checked_add(additional).is_some_and(|len| self.raw.resize(len, true, &R::pin()));
-        done.then_some(()).ok_or(TryReserveError(()))
+        done.then_some(()).ok_or(TryReserveError(additional))
     }
 
     /// Makes the table as small as its entries allow. Takes part in the migration until it is complete.

@@ -89,6 +89,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     /// assert_eq!(map.get(&1), Some('a'));
     /// assert_eq!(map.get(&2), None);
     /// ```
+    #[must_use]
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
@@ -110,6 +111,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     /// let map: latchfree::CopyMap<_, _> = [(1, 'a')].into();
     /// assert_eq!(map.get_key_value(&1), Some((1, 'a')));
     /// ```
+    #[must_use]
     #[inline]
     pub fn get_key_value<Q>(&self, key: &Q) -> Option<(K, V)>
     where
@@ -127,6 +129,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     /// let map: latchfree::CopyMap<_, _> = [(1, 'a')].into();
     /// assert!(map.contains_key(&1));
     /// ```
+    #[must_use]
     #[inline]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
