@@ -339,9 +339,6 @@ impl<T> UnsafeCell<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(core::cell::UnsafeCell::new(value))
     }
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner()
-    }
     #[inline(always)]
     pub(crate) fn with<U>(&self, f: impl FnOnce(*const T) -> U) -> U {
         f(self.0.get())

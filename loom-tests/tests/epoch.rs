@@ -259,6 +259,28 @@ models! {
         writer.join().unwrap();
     }
 
+    /// A writer that comes back to its bin, while another thread asks for the bin and takes it.
+    bin_taken(Some(2), 100) {
+        let world = World::new(2);
+        let writer = world.go(|world| {
+            world.swap(1, &pin());
+            world.swap(2, &pin());
+        });
+        let collector = world.go(World::collect);
+        writer.join().unwrap();
+        collector.join().unwrap();
+    }
+
+    /// The writer has the record of one that has gone, and the bin with what was left there.
+    bin_inherited(Some(2), 100) {
+        let world = World::new(2);
+        world.go(|world| world.swap(1, &pin())).join().unwrap();
+        let writer = world.go(|world| world.swap(2, &pin()));
+        let collector = world.go(World::collect);
+        writer.join().unwrap();
+        collector.join().unwrap();
+    }
+
     /// Two writers to one garbage: bins are claimed, objects freed once.
     two_writers(Some(1), 36) {
         let world = World::new(2);

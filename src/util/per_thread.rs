@@ -1,122 +1,52 @@
 //! A place for each thread in a structure, in cache lines of its own and for that thread alone.
 //!
-//! ```text
-//!   thread 0 (slot 1)  chunk 0: [ . ]
-//!   thread 1 (slot 2)  chunk 1: [ . | . ]
-//!   more               chunk 2: not allocated yet ...
-//! ```
+//! A thread holds a *slot* of the process from its first use of any such structure to its exit; the slot is the number of its
+//! place in all of them ([`Places`]). A thread may have none: there are more threads than slots, or no thread-locals, or its own
+//! are gone.
 //!
-//! A thread holds a *slot* of the process from its first use of any such structure to its exit; the slot names its place in
-//! all of them. A thread may have none: there are more threads than slots, or no thread-locals, or its own are gone.
+//! **Invariant**: a place belongs to the holder of its slot, one thread at a time. A slot passes from one thread to the next by
+//! `Release` and `Acquire`, so the next holder finds the place as the last one left it.
 //!
-//! **Invariants**
-//!
-//! 1. *A place belongs to the holder of its slot*, one thread at a time. A slot passes from one thread to the next by
-//!    `Release` and `Acquire`, so the next holder finds the place as the last one left it.
-//! 2. Chunks are published once and live as long as the structure.
-//!
-//! **Progress**: wait-free but for the allocation of a chunk, once for each doubling of the threads.
+//! **Progress**: wait-free but for the allocation of places, once for each doubling of the threads.
 
-use alloc::boxed::Box;
-use core::ptr;
-
-use crossbeam_utils::CachePadded;
-
-#[cfg(not(latchfree_loom))]
-use crate::sync::WithMut as _;
-use crate::sync::{AtomicPtr, Ordering, const_fn};
-
-/// Chunk `c` has 2^c places: few threads cost few lines, and 127 threads have a place of their own.
-const CHUNKS: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 2 } else { 7 };
+use super::places::{Place, Places};
+use crate::sync::const_fn;
 
 /// Places, made when a thread first comes.
 pub(crate) struct PerThread<P> {
-    chunks: [AtomicPtr<CachePadded<P>>; CHUNKS],
-}
-
-#[cfg(not(latchfree_loom))]
-const fn no_chunks<P>() -> [AtomicPtr<CachePadded<P>>; CHUNKS] {
-    [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS]
-}
-#[cfg(latchfree_loom)]
-fn no_chunks<P>() -> [AtomicPtr<CachePadded<P>>; CHUNKS] {
-    core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))
+    places: Places<P>,
 }
 
 impl<P> PerThread<P> {
     const_fn! {
         /// No places yet; allocates nothing.
         pub(crate) const fn new() -> Self {
-            Self { chunks: no_chunks() }
+            Self { places: Places::new() }
         }
     }
 
     /// The calling thread's place, if it has one. Its first call may allocate, and `make` places for others as well.
     #[inline(always)]
     pub(crate) fn get(&self, make: fn() -> P) -> Option<&P> {
-        let slot = slot::current();
         // Both that the thread has no slot and that nobody of its chunk was here is told apart out of the way.
-        if let Some(chunk) = self.chunks.get(slot.chunk as usize) {
-            // Acquire: pairs with the Release in `new_chunk`, for the places.
-            let chunk = chunk.load(Ordering::Acquire);
-            if !chunk.is_null() {
-                // SAFETY: invariant 2; a slot's index is one of its chunk's.
-                return Some(unsafe { &*chunk.add(slot.index as usize) });
-            }
-        }
-        self.arrive(make)
+        self.places.get(slot::current()).or_else(|| self.arrive(make))
     }
 
     #[cold]
     #[inline(never)]
     fn arrive(&self, make: fn() -> P) -> Option<&P> {
-        let slot = slot::get()?;
-        // Acquire: as above.
-        let mut chunk = self.chunks[slot.chunk as usize].load(Ordering::Acquire);
-        if chunk.is_null() {
-            chunk = self.new_chunk(slot.chunk as usize, make);
-        }
-        // SAFETY: as above.
-        Some(unsafe { &*chunk.add(slot.index as usize) })
-    }
-
-    fn new_chunk(&self, number: usize, make: fn() -> P) -> *mut CachePadded<P> {
-        let places: Box<[CachePadded<P>]> = (0..1 << number).map(|_| CachePadded::new(make())).collect();
-        let new = Box::into_raw(places).cast();
-        // Release: publishes the places. Acquire on losing, for those of the winner, another thread of this chunk.
-        match self.chunks[number].compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Acquire)
-        {
-            Ok(_) => new,
-            Err(winner) => {
-                // SAFETY: made above, and not published.
-                unsafe { free(new, number) };
-                winner
-            }
-        }
+        self.places.make(slot::get()?, make)
     }
 
     /// All places there are, whoever's.
     pub(crate) fn all(&self) -> impl Iterator<Item = &P> {
-        self.numbered().map(|(_, place)| place)
-    }
-
-    fn numbered(&self) -> impl Iterator<Item = (Slot, &P)> {
-        self.chunks.iter().enumerate().flat_map(|(number, chunk)| {
-            // Acquire: pairs with the Release in `new_chunk`, for the places.
-            let chunk = chunk.load(Ordering::Acquire);
-            let len = if chunk.is_null() { 0 } else { 1 << number };
-            (0..len).map(move |index| {
-                let slot = Slot { chunk: number as u32, index: index as u32 };
-                // SAFETY: invariant 2.
-                (slot, unsafe { &**chunk.add(index) })
-            })
-        })
+        self.places.all().map(|(_, place)| place)
     }
 
     /// Runs `f` on the caller's own place, and on those that belong to nobody: what threads that have gone left behind.
     pub(crate) fn own_and_abandoned(&self, mut f: impl FnMut(&P)) {
         let own = slot::current();
-        for (slot, place) in self.numbered() {
+        for (slot, place) in self.places.all() {
             if own == slot {
                 f(place);
             } else {
@@ -126,37 +56,9 @@ impl<P> PerThread<P> {
     }
 }
 
-/// Where a thread's places are: which chunk, and where in it.
-#[derive(Clone, Copy, PartialEq)]
-struct Slot {
-    chunk: u32,
-    index: u32,
-}
-
 /// A number that differs from thread to thread, of those that have a slot.
 pub(crate) fn hint() -> usize {
-    let slot = slot::current();
-    (1 << (slot.chunk % 8) | slot.index) as usize
-}
-
-/// # Safety
-///
-/// The chunk was made by `new_chunk` with that number, and nobody uses it any more.
-unsafe fn free<P>(chunk: *mut CachePadded<P>, number: usize) {
-    // SAFETY: the caller's promise.
-    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(chunk, 1 << number)) });
-}
-
-impl<P> Drop for PerThread<P> {
-    fn drop(&mut self) {
-        for (number, chunk) in self.chunks.iter_mut().enumerate() {
-            let chunk = chunk.with_mut(|chunk| *chunk);
-            if !chunk.is_null() {
-                // SAFETY: published by `new_chunk`, and the structure is not shared any more.
-                unsafe { free(chunk, number) };
-            }
-        }
-    }
+    slot::current().hint()
 }
 
 /// Which threads hold which slots.
@@ -164,22 +66,15 @@ impl<P> Drop for PerThread<P> {
 mod slot {
     use core::cell::Cell;
 
-    use super::{CHUNKS, Slot};
+    use super::Place;
     use crate::sync::{AtomicBool, Ordering};
+    use crate::util::places::PLACES;
 
-    /// As many as there are places; chunk `c` begins at `2^c - 1`.
-    const SLOTS: usize = (1 << CHUNKS) - 1;
-
-    /// The calling thread has not asked for a slot yet.
-    const UNKNOWN: Slot = Slot { chunk: u32::MAX, index: 0 };
-    /// It has none.
-    const NONE: Slot = Slot { chunk: u32::MAX, index: 1 };
-
-    type Slots = [AtomicBool; SLOTS];
+    type Slots = [AtomicBool; PLACES];
 
     #[cfg(not(any(latchfree_loom, latchfree_stall)))]
     fn slots() -> &'static Slots {
-        crate::__global!(Slots, [const { AtomicBool::new(false) }; SLOTS])
+        crate::__global!(Slots, [const { AtomicBool::new(false) }; PLACES])
     }
     /// Leaked: a model's statics are gone before its threads' locals are.
     #[cfg(any(latchfree_loom, latchfree_stall))]
@@ -190,11 +85,8 @@ mod slot {
         )
     }
 
-    fn taken(slot: Slot) -> &'static AtomicBool {
-        &slots()[(1 << slot.chunk) - 1 + slot.index as usize]
-    }
-
-    crate::__local!(SLOT: Cell<Slot> = Cell::new(UNKNOWN));
+    // `Place::UNKNOWN`: the thread has not asked for a slot yet; `Place::NONE`: it has none.
+    crate::__local!(SLOT: Cell<Place> = Cell::new(Place::UNKNOWN));
     // Apart from the slot, which can thus be read without asking whether its destructor has run.
     crate::__local!(OWNER: Owner = Owner(Cell::new(None)));
 
@@ -203,20 +95,20 @@ mod slot {
 
     /// The calling thread's slot if it has asked for one and got it; else one whose chunk does not exist.
     #[inline(always)]
-    pub(super) fn current() -> Slot {
-        SLOT.try_with(Cell::get).unwrap_or(NONE)
+    pub(super) fn current() -> Place {
+        SLOT.try_with(Cell::get).unwrap_or(Place::NONE)
     }
 
     /// The calling thread's slot; the first call takes one.
-    pub(super) fn get() -> Option<Slot> {
+    pub(super) fn get() -> Option<Place> {
         let slot = match current() {
-            UNKNOWN => take(),
+            Place::UNKNOWN => take(),
             slot => slot,
         };
-        (slot != NONE).then_some(slot)
+        (slot != Place::NONE).then_some(slot)
     }
 
-    fn take() -> Slot {
+    fn take() -> Place {
         let slot = OWNER
             .try_with(|owner| {
                 // The lowest first, so that chunks are full before the next is needed. Relaxed first look, so that a taken slot
@@ -226,20 +118,16 @@ mod slot {
                     !taken.load(Ordering::Relaxed)
                         && taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 });
-                let slot = free.map_or(NONE, |number| {
-                    let chunk = (number + 1).ilog2();
-                    Slot { chunk, index: (number + 1) as u32 ^ (1 << chunk) }
-                });
                 owner.0.set(free.map(|number| &slots()[number]));
-                slot
+                free.map_or(Place::NONE, Place::new)
             })
-            .unwrap_or(NONE);
+            .unwrap_or(Place::NONE);
         let _ = SLOT.try_with(|cell| cell.set(slot));
         slot
     }
 
     /// Runs `f` while nobody holds the slot, and nothing if somebody does.
-    pub(super) fn while_free(slot: Slot, f: impl FnOnce()) {
+    pub(super) fn while_free(slot: Place, f: impl FnOnce()) {
         struct Free(&'static AtomicBool);
         impl Drop for Free {
             fn drop(&mut self) {
@@ -247,7 +135,7 @@ mod slot {
                 self.0.store(false, Ordering::Release);
             }
         }
-        let taken = taken(slot);
+        let taken = &slots()[slot.number()];
         // Acquire: as in `take`. Losing means that the place belongs to somebody.
         if taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             let _free = Free(taken);
@@ -258,7 +146,7 @@ mod slot {
     impl Drop for Owner {
         fn drop(&mut self) {
             // The thread's later destructors go without.
-            let _ = SLOT.try_with(|slot| slot.set(NONE));
+            let _ = SLOT.try_with(|slot| slot.set(Place::NONE));
             if let Some(taken) = self.0.get() {
                 // Release: pairs with the Acquire in `take` and `while_free`.
                 taken.store(false, Ordering::Release);
@@ -270,16 +158,16 @@ mod slot {
 /// Without thread-locals nobody holds one.
 #[cfg(not(any(feature = "std", latchfree_loom, latchfree_stall)))]
 mod slot {
-    use super::Slot;
+    use super::Place;
 
     #[inline(always)]
-    pub(super) fn current() -> Slot {
-        Slot { chunk: u32::MAX, index: 0 }
+    pub(super) fn current() -> Place {
+        Place::NONE
     }
 
-    pub(super) fn get() -> Option<Slot> {
+    pub(super) fn get() -> Option<Place> {
         None
     }
 
-    pub(super) fn while_free(_: Slot, _: impl FnOnce()) {}
+    pub(super) fn while_free(_: Place, _: impl FnOnce()) {}
 }

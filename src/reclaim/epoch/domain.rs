@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::reclaim::{heavy, is_asymmetric, light};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_fn, recheck};
+use crate::util::places::Place;
 
 /// One step of the clock. The lowest bit is a record's mark that it is pinned, so that announcing is one store.
 const STEP: usize = 2;
@@ -155,7 +156,7 @@ crate::domain! {
 pub struct State {
     /// Even, moves by [`STEP`]; written by whoever advances, read by everybody who pins.
     clock: CachePadded<AtomicUsize>,
-    /// Newest first; records are prepended and never leave.
+    /// Oldest first, so that those with small numbers are used again first; records are appended and never leave.
     records: AtomicPtr<Record>,
     count: AtomicUsize,
 }
@@ -170,10 +171,10 @@ pub struct Record {
     claimed: AtomicBool,
     /// Which barriers are in force, beside what else a guard reads; decided once for the process, before there is a record.
     asymmetric: bool,
-    /// Its number in the domain, from 0.
-    pub(super) number: usize,
-    /// The record prepended before this one; written before this one is published.
-    next: *const Record,
+    /// The place of its number in the domain.
+    pub(super) place: Place,
+    /// The record appended after this one.
+    next: AtomicPtr<Record>,
     // The rest belongs to the owner, whoever claimed it.
     /// How many guards it has; it is pinned while there is one. With [`ORPHANED`] once its owner has gone.
     pub(super) depth: Cell<usize>,
@@ -183,7 +184,7 @@ pub struct Record {
 /// the end of a guard tests for both at once.
 pub(super) const ORPHANED: usize = 1 << (usize::BITS - 1);
 
-// SAFETY: the cells and `next` are written by the claiming owner only; ownership passes by `claimed`, released with
+// SAFETY: the cells are written by the claiming owner only; ownership passes by `claimed`, released with
 // `Release` and taken with `Acquire`. A record is reached from another thread only for its atomics.
 unsafe impl Sync for Record {}
 
@@ -255,17 +256,13 @@ impl State {
         if !heavy() {
             return false;
         }
-        // Acquire: pairs with the Release of `register`, for the record's contents.
-        let mut next: *const Record = self.records.load(Ordering::Acquire);
-        // SAFETY: records are never freed.
-        while let Some(record) = unsafe { next.as_ref() } {
+        for record in self.records() {
             // Acquire: pairs with the Release in `enter` and `leave`; what the owner did in the critical section that
             // it left happens before the step.
             let announced = record.announced.load(Ordering::Acquire);
             if announced & PINNED != 0 && announced != epoch | PINNED {
                 return false;
             }
-            next = record.next;
         }
         // Release: pairs with the Acquire loads of the clock (invariant 2). Losing means that somebody else moved the clock, by
         // the same step. No model can tell: what came before the heavy barrier is released by its fence already, and for what
@@ -297,47 +294,68 @@ impl State {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// A record that the caller owns: one that was given back, or a new one.
+    fn records(&self) -> impl Iterator<Item = &'static Record> {
+        let mut link = &self.records;
+        core::iter::from_fn(move || {
+            // Acquire: pairs with the Release of `register`, for the record's contents.
+            // SAFETY: records are never freed.
+            let record = unsafe { link.load(Ordering::Acquire).as_ref::<'static>() }?;
+            link = &record.next;
+            Some(record)
+        })
+    }
+
+    /// A record that the caller owns: the first that was given back, or a new one.
     #[cold]
     pub(super) fn register(&self) -> &'static Record {
-        // Acquire: pairs with the Release below.
-        let mut head = self.records.load(Ordering::Acquire);
-        let mut next: *const Record = head;
-        // SAFETY: records are never freed.
-        while let Some(record) = unsafe { next.as_ref() } {
-            // Relaxed first look. Acquire on success: takes over the cells that the last owner released. Losing means
-            // that another thread owns it now.
-            if !record.claimed.load(Ordering::Relaxed)
-                && record.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
+        let mut number = 0;
+        let mut link = &self.records;
+        for record in self.records() {
+            if record.claim() {
                 return record;
             }
-            next = record.next;
+            number += 1;
+            link = &record.next;
         }
-        let asymmetric = is_asymmetric();
-        let record = Box::leak(Box::new(Record {
+        let new = Box::into_raw(Box::new(Record {
             announced: AtomicUsize::new(0),
             claimed: AtomicBool::new(true),
-            asymmetric,
-            // Relaxed: numbers need only differ.
-            number: self.count.fetch_add(1, Ordering::Relaxed),
-            next: ptr::null(),
+            asymmetric: is_asymmetric(),
+            place: Place::new(number),
+            next: AtomicPtr::new(ptr::null_mut()),
             depth: Cell::new(0),
         }));
         loop {
-            record.next = head;
-            // Release: publishes the record; pairs with the Acquire loads of the list. Losing means that another
-            // record was prepended: prepend to that one. Relaxed then: nobody looks into it from here, and who finds ours
-            // acquires it with ours (a release sequence: the list's head is changed by exchanges only).
-            match self.records.compare_exchange(head, record, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return record,
-                Err(newer) => head = newer,
+            // SAFETY: nobody else has it yet.
+            unsafe { (*new).place = Place::new(number) };
+            // Release: publishes the record; pairs with the Acquire loads of the list. Losing means that another record was
+            // appended: ours comes after that one, whose link is acquired.
+            match link.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => {
+                    // Relaxed: a measure only.
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    // SAFETY: records are never freed.
+                    return unsafe { &*new };
+                }
+                Err(appended) => {
+                    number += 1;
+                    // SAFETY: as above.
+                    link = unsafe { &(*appended).next };
+                }
             }
         }
     }
 }
 
 impl Record {
+    /// Makes the caller its owner, if there is none.
+    fn claim(&self) -> bool {
+        // Relaxed first look. Acquire on success: takes over the cells that the last owner released. Losing means that another
+        // thread owns it now.
+        !self.claimed.load(Ordering::Relaxed)
+            && self.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     /// The epoch at which it is pinned; meaningful to its owner.
     #[inline]
     pub(super) fn epoch(&self) -> usize {

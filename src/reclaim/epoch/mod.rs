@@ -31,9 +31,11 @@
 //! **Non-invariants**: the clock may be one step ahead of any pinned thread; a record may be claimed and unpinned;
 //! records are never freed, only reused.
 //!
-//! **Progress**: entering repeats only when the clock moved, leaving is wait-free, retiring claims a bin that nobody
-//! else uses or makes a new one. A stopped thread stops the clock and nobody's operation.
+//! **Progress**: entering repeats only when the clock moved, leaving is wait-free, retiring works in a bin of
+//! the participant's own, or claims one that nobody else uses, or makes a new one. A stopped thread stops the clock and nobody's operation.
 
+mod bin;
+mod chunks;
 mod domain;
 mod garbage;
 mod guard;

@@ -19,7 +19,7 @@ use wait_timeout::ChildExt;
 use crate::scan::Mutant;
 
 /// Which models look at which sources: the first prefix that fits. A room without a line here is an error.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue", "bounded_queue_deep"]),
     ("src/queue", &["queue"]),
@@ -29,6 +29,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("src/hash_map", &["crosswise", "hash_map", "copy_map"]),
     ("src/ordered_map", &["ordered_map", "ordered_map_reschedule"]),
     ("src/util/per_thread.rs", &["stack", "hash_map"]),
+    ("src/util/places.rs", &["epoch", "stack", "hash_map"]),
     ("src/util/recycle", &["recycle"]),
     ("src/util", &["stack", "hash_map", "ordered_map"]),
 ];
