@@ -117,6 +117,47 @@
 //! queue.push(&text);
 //! ```
 //!
+//! # What happens before what
+//!
+//! | structure | what one thread did before | happens before what another does after |
+//! |---|---|---|
+//! | [`Queue`], [`BoundedQueue`] | it pushed an item | it popped that item, or displaced it with `force_push` |
+//! | [`Stack`] | it pushed an item | it popped that item, or got a copy of it from `peek` or `iter` |
+//! | [`HashMap`], [`HashSet`], [`CopyMap`] | it put an entry there, new or in another's place | it found, met in an iteration, replaced or removed that entry |
+//! | [`OrderedMap`], [`OrderedSet`] | the same, and moved it to another key | the same, and popped it |
+//! | all | a guard ended that may have lent a value | that value is dropped |
+//!
+//! So what an item points to may have been written without atomics, by whoever pushed it. Two operations that did not
+//! meet in an item or an entry are not ordered by `len`, by an iteration, or by having been called one after the other by
+//! the clock; yet all of them take effect in one order that all threads agree on: if two threads each push to one queue and then find
+//! the other's empty, one of them is wrong, and that does not happen.
+//!
+//! ```
+//! use std::cell::UnsafeCell;
+//!
+//! use latchfree::Queue;
+//!
+//! /// A cell without synchronization of its own.
+//! struct Plain(UnsafeCell<u32>);
+//! // SAFETY: written before a push, and read after the pop of that item.
+//! unsafe impl Sync for Plain {}
+//!
+//! let (plain, ready) = (&Plain(UnsafeCell::new(0)), Queue::new());
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| {
+//!         // SAFETY: the other thread has not popped yet.
+//!         unsafe { *plain.0.get() = 7 };
+//!         ready.push(plain);
+//!     });
+//!     while ready.is_empty() {
+//!         std::thread::yield_now();
+//!     }
+//!     let plain = ready.pop().unwrap();
+//!     // SAFETY: the write happens before the push, which happens before this.
+//!     assert_eq!(unsafe { *plain.0.get() }, 7);
+//! });
+//! ```
+//!
 //! # `no_std`
 //!
 //! Without the `std` feature the crate needs `alloc` only. There are no thread-locals then: each operation borrows a

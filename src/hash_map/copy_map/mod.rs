@@ -105,6 +105,9 @@ use crate::sync::const_fn;
 /// [`remove_if`](Self::remove_if) run again when something in the same bucket was changed meanwhile.
 /// [`get_or_insert_with`](Self::get_or_insert_with) calls its closure at most once, and may discard what it returned.
 ///
+/// There is no `entry`: an entry that is copied has no identity. [`compare_exchange`](Self::compare_exchange) is its conditional
+/// change, on the value.
+///
 /// # Memory
 ///
 /// A bucket is a line of 64 bytes for about two entries, with a second one of 128 where more than three meet, and stays so until
