@@ -16,7 +16,7 @@ pub struct Case {
     pub victims: Vec<Job>,
     /// Must finish meanwhile.
     pub others: Vec<Job>,
-    /// Runs after the others and before the victims go on; must finish as well.
+    /// Runs when the others are done and each victim stands still or is done, before they go on; must finish as well.
     pub frozen: Job,
     /// Runs when all threads are done.
     pub finish: Job,
@@ -206,9 +206,14 @@ impl Scheduler for Freeze {
         if !self.talk.started.load(Ordering::Relaxed) {
             return Some(TaskId::from(0));
         }
-        let runnable: Vec<_> = runnable.iter().map(|task| task.id()).collect();
+        let mut runnable: Vec<_> = runnable.iter().map(|task| task.id()).collect();
         if self.talk.thawed.load(Ordering::Relaxed) {
             return Some(runnable[self.random.below(runnable.len())]);
+        }
+        // The others may be done before the victims have come to their steps: what the main task then checks is said of victims that
+        // stand still.
+        if runnable.iter().any(|&task| self.victim(task).is_some_and(|v| self.taken[v] < self.stop_at[v])) {
+            runnable.retain(|&task| task != TaskId::from(0));
         }
         if let Approach::Alone(prefix) = self.approach {
             if self.prefix < prefix {
