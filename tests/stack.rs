@@ -502,7 +502,8 @@ fn forgotten_iterators<R: Both>() {
         stack.push(i);
         assert_eq!(stack.pop(), Some(i));
     }
-    assert_eq!(stack.backlog().objects, 2000);
+    // A chunk of which a slot was spoiled is never used again: at least each of those that were there.
+    assert!(stack.backlog().objects >= 1000, "{:?}", stack.backlog());
     drop(stack);
 }
 
@@ -523,8 +524,13 @@ fn backlog_collected<R: Both>() {
 fn one_thread_alone_collects_at_once() {
     setup();
     let stack = Stack::<u64, Epoch<Own>>::from_iter(0..100_000);
+    {
+        let _reader = stack.iter();
+        (0..1000).for_each(|_| assert!(stack.pop().is_some()));
+        (0..1000).for_each(|i| stack.push(i));
+        assert!(stack.backlog().objects > 0, "what readers may look at is not used again");
+    }
     stack.clear();
-    assert!(stack.backlog().objects > 0);
     stack.collect();
     assert_eq!(stack.backlog(), Default::default());
 }

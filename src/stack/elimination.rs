@@ -2,7 +2,7 @@
 //! touched.
 //!
 //! D. Hendler, N. Shavit and L. Yerushalmi, [*A scalable lock-free stack algorithm*](https://doi.org/10.1145/1007912.1007944),
-//! 2004; here a push that lost its exchange offers its node during the pause that it makes anyway (`util::backoff`), and
+//! 2004; here a push that lost its exchange offers its item, in its slot, during the pause that it makes anyway (`util::backoff`), and
 //! a pop that lost looks whether there is an offer before it pauses.
 //!
 //! ```text
@@ -10,9 +10,9 @@
 //!   pop                            CAS word -> null: taken
 //! ```
 //!
-//! **Invariants**: a word in a place is offered by exactly one push, which is pinned until it is withdrawn or found gone. So
-//! a word that is still there is still the same offer: the node cannot be used up to the same word again before the push's
-//! guard ends.
+//! **Invariants**: a word in a place is offered by exactly one push, which holds the slot until it has withdrawn the word or finds it
+//! gone. A pop follows the word only when it has taken it, and then the slot is the pop's. So it is no harm if the same slot was offered
+//! before, with another item: whoever takes the word takes what is on offer now.
 //!
 //! **Linearization**: both operations take effect at the pop's exchange, the push first; both are under way.
 //!
@@ -24,7 +24,7 @@ use core::ptr;
 
 use crossbeam_utils::CachePadded;
 
-use super::node::{Node, Word};
+use super::chunk::{Chunk, Word};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
 use crate::sync::{AtomicPtr, Ordering, const_fn};
@@ -32,7 +32,7 @@ use crate::sync::{AtomicPtr, Ordering, const_fn};
 /// Places; a pop looks at all of them. Not measured: on the 2 cores at hand pauses leave hardly a push and a pop that lose together.
 const WIDTH: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 4 };
 
-type Offers<T> = [CachePadded<AtomicPtr<Node<T>>>; WIDTH];
+type Offers<T> = [CachePadded<AtomicPtr<Chunk<T>>>; WIDTH];
 
 /// The places, made when a race is first lost.
 pub(super) struct Elimination<T> {
@@ -74,11 +74,11 @@ impl<T> Elimination<T> {
         unsafe { &*offers }
     }
 
-    /// Offers a node while `pause` runs; true if a pop took it.
+    /// Offers an item while `pause` runs; true if a pop took it.
     ///
     /// # Safety
     ///
-    /// The node is the caller's, holds a value, and is not at the same time anywhere else; the caller is pinned.
+    /// The word's topmost item is the caller's, and nobody else finds it anywhere else.
     pub(super) unsafe fn offer(&self, word: Word<T>, hint: usize, pause: impl FnOnce()) -> bool {
         let offers = self.offers();
         let place = &offers[hint % offers.len()];
@@ -86,14 +86,14 @@ impl<T> Elimination<T> {
         let offered =
             place.compare_exchange(ptr::null_mut(), word.raw(), Ordering::Release, Ordering::Relaxed).is_ok();
         pause();
-        // Relaxed: the node is ours as it was; or it is gone, with all that we had to do with it.
+        // Relaxed: the item is ours as it was; or it is gone, with all that we had to do with it.
         offered
             && place
                 .compare_exchange(word.raw(), ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed)
                 .is_err()
     }
 
-    /// Takes a node that is offered, which is the caller's from here on. Allocates nothing.
+    /// Takes an item that is offered, which is the caller's from here on. Allocates nothing.
     pub(super) fn take(&self, hint: usize) -> Option<Word<T>> {
         let offers = self.existing()?;
         (0..WIDTH).find_map(|index| {
@@ -115,7 +115,7 @@ impl<T> Drop for Elimination<T> {
     fn drop(&mut self) {
         let offers = self.offers.with_mut(|offers| *offers);
         if !offers.is_null() {
-            // SAFETY: published by `offers`, and shared with nobody any more. No push is under way, so no node is in it.
+            // SAFETY: published by `offers`, and shared with nobody any more. No push is under way, so nothing is on offer.
             drop(unsafe { Box::from_raw(offers) });
         }
     }

@@ -1,9 +1,9 @@
 //! Stacks.
 
+mod batch;
+mod chunk;
 mod elimination;
-mod node;
 mod place;
-mod slab;
 mod treiber;
 
 use alloc::vec::Vec;
@@ -11,7 +11,8 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use self::treiber::{Copies, Raw, Taken, keep};
+use self::batch::Taken;
+use self::treiber::{Copies, Raw, keep};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
@@ -21,9 +22,9 @@ use crate::sync::const_fn;
 ///
 /// | operation | progress | cost |
 /// |---|---|---|
-/// | [`push`](Self::push) | lock-free; may allocate a node | one compare-exchange, no guard |
+/// | [`push`](Self::push) | lock-free; may allocate a chunk | one compare-exchange, no guard |
 /// | [`push_all`](Self::push_all) | as `push` | one compare-exchange for all items |
-/// | [`pop`](Self::pop) | lock-free; may allocate to retire nodes, and free some | one compare-exchange |
+/// | [`pop`](Self::pop) | lock-free; may allocate to retire a chunk, and free some | one compare-exchange |
 /// | [`pop_many`](Self::pop_many) | as `pop` | one compare-exchange for all items |
 /// | [`pop_all`](Self::pop_all) | lock-free | one swap for all items |
 /// | [`peek`](Self::peek), [`iter`](Self::iter) (`T: Copy`) | lock-free | two `fetch_add` |
@@ -32,17 +33,17 @@ use crate::sync::const_fn;
 /// | [`new`](Self::new) | allocates nothing | |
 ///
 /// Where the allocator is called, progress is the allocator's. A thread's first operation on a stack may allocate some cache
-/// lines for its counter and its spare nodes.
+/// lines for its counter and its chunks.
 ///
 /// **Ordering.** Each item is popped once, the one that was pushed last first. What a thread did before it pushed an item
 /// happens before what another does after it popped it. An empty answer is linearizable: there was an instant during the
 /// call at which the stack was empty. Batches are pushed and popped as a whole, in one step.
 ///
-/// **Memory.** A node an item: a pointer more than the item, rounded up to 16 bytes. Nodes are allocated in slabs of up to
-/// 4 KiB, those above 1,000 bytes one by one; a slab returns to the allocator when all its nodes have. A thread uses its nodes again
-/// at once, keeps at most three magazines of 64 of them (4 KiB, but at least a node, each) and the rest of a slab, and leaves them to the
-/// stack when it exits; what is more goes through the reclaimer, which keeps up to 192 KiB for reuse.
-/// [`backlog`](Self::backlog) tells how much waits there, [`collect`](Self::collect) returns both to the allocator.
+/// **Memory.** Items lie in chunks of up to 54, of 16 KiB at most, with a header of a cache line; a thread's first chunks are smaller. A thread
+/// pushes into chunks of its own only: where threads push in turns and nobody pops, an item may take a small chunk, of two cache lines or more. A
+/// thread uses its chunks again at once, keeps at most 32 MiB of them beside what is in the stack, and leaves them to the stack
+/// when it exits; what is more goes through the reclaimer, which keeps up to 192 KiB for reuse. [`backlog`](Self::backlog) tells how
+/// much waits there, [`collect`](Self::collect) returns all of it to the allocator.
 ///
 /// **Drops.** A popped item belongs to the caller. Dropping the stack drops what is left in it, on that thread, from the top
 /// down and without recursion.
@@ -54,8 +55,7 @@ use crate::sync::const_fn;
 /// Nothing is lent: a pop moves the item out, and its new owner may drop it at once. So [`peek`](Self::peek) and
 /// [`iter`](Self::iter) return copies, of items that are `Copy`.
 ///
-/// When not to use it: where nobody is ever stopped, a short mutex around a vector costs less an item where the stack grows to
-/// thousands of items and shrinks again, for here each item has a node.
+/// When not to use it: where nobody is ever stopped and items are moved in batches only, a short mutex around a vector costs less.
 ///
 /// The algorithm is R. K. Treiber's (1986), with the elimination of D. Hendler, N. Shavit and L. Yerushalmi
 /// ([2004](https://doi.org/10.1145/1007912.1007944)).
@@ -77,7 +77,7 @@ pub struct Stack<T, R: Reclaim = Epoch> {
     raw: Raw<T, R>,
 }
 
-// SAFETY: the stack owns its items and hands each to one thread, by value. The garbage holds nodes without items.
+// SAFETY: the stack owns its items and hands each to one thread, by value. The garbage holds chunks without items.
 unsafe impl<T: Send, R: Reclaim> Send for Stack<T, R> where R::Garbage: Send {}
 // SAFETY: as above. `peek` and `iter` give copies to several threads, of items that are `Copy` and `Send`: as if one thread had
 // copied them and sent the copies. Copying runs no code of the item's, so `T: Sync` is not needed.
@@ -226,12 +226,7 @@ impl<T, R: Reclaim> Stack<T, R> {
     /// assert_eq!(items, [4, 3, 2, 1, 0]);
     /// ```
     pub fn pop_many_into(&self, items: &mut Vec<T>, max: usize) -> usize {
-        let before = items.len();
-        let mut taken = self.raw.pop_many(max);
-        // Should this panic, they are dropped.
-        items.reserve(taken.left());
-        items.extend(core::iter::from_fn(|| taken.next()));
-        items.len() - before
+        self.raw.pop_many(max).append_to(items)
     }
 
     /// Removes all items in one step, and returns an iterator over them from the top down.
@@ -254,9 +249,8 @@ impl<T, R: Reclaim> Stack<T, R> {
 
     /// How many items there are.
     ///
-    /// Approximate while others push and pop: an operation is counted a little before or after it takes effect, and a thread that
-    /// gets or gives up spare nodes counts some dozens too many or too few for a moment. Exact when nobody pushes or pops,
-    /// unless a [`PopAll`] was leaked.
+    /// Approximate while others push and pop: an operation is counted a little after it takes effect. Exact when nobody pushes or
+    /// pops, unless a [`PopAll`] was leaked.
     ///
     /// # Examples
     ///
@@ -322,7 +316,7 @@ impl<T, R: Reclaim> Stack<T, R> {
         self.raw.pop_mut()
     }
 
-    /// Tries to free the nodes that are spare or wait for reclamation, but for those that other threads keep; with the default
+    /// Tries to free the chunks that are spare or wait for reclamation, but for those that other threads keep; with the default
     /// reclaimer at once if no other thread is pinned.
     ///
     /// For a stack that falls idle: otherwise its next operations use them.
@@ -340,8 +334,7 @@ impl<T, R: Reclaim> Stack<T, R> {
         self.raw.collect();
     }
 
-    /// The nodes that are retired and not freed yet: those kept for reuse, and those that a guard holds back. A magazine of nodes
-    /// is one object.
+    /// The chunks that are retired and not freed yet: those kept for reuse, and those that a guard holds back.
     ///
     /// # Examples
     ///
@@ -401,7 +394,7 @@ impl<T: Copy, R: Reclaim> Stack<T, R> {
     /// Copies of the items that are there when it is called, from the top down: a snapshot, whatever others push and pop
     /// meanwhile.
     ///
-    /// The iterator holds a guard, and while there is one, every node that is popped goes through the reclaimer: keep it short. One
+    /// The iterator holds a guard, and while there is one, every chunk that items are popped of goes through the reclaimer: keep it short. One
     /// that is leaked, or whose thread stops, costs memory and nobody's progress.
     ///
     /// # Examples

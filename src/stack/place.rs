@@ -1,433 +1,414 @@
-//! What a thread has in a stack: its spare nodes, and with them its part of the length.
+//! What a thread has in a stack: its chunks, and its part of the length.
 //!
 //! ```text
-//!   loaded    [ w w w w w . . . ]  fill = 5       the next push takes the last one, a pop puts one back
-//!   previous  [ w w w w w w w w ]                 full or empty: exchanged with `loaded` where that is empty or full
-//!   worn      [ w w . . . . . . ]                 their generations are used up
-//!   fresh     ---> nodes of a slab that nobody has had yet
+//!   chunks   [ c0 c1 c2 c3 | c4 c5 ]      c0 to c3 in the stack, in this order, with others' between; c4 and c5 are out
+//!                       ^ at              where the next push goes, if it is at the top or out of the stack
+//!   aside    [ c6 ]                       out, but somebody is not done with it yet, or readers saw it
 //! ```
-//! The magazines of J. Bonwick and J. Adams ([2001](https://www.usenix.org/legacy/event/usenix01/bonwick.html)): what is too
-//! much goes to the reclaimer, and comes back from it, a magazine at a time, without a look at its nodes.
+//! Only the holder of a place appends to its chunks, whoever takes items out of them. So items come and go without anything
+//! being handed back: a slot's state says when its item was taken.
 //!
-//! **Invariants**: the holder alone touches the magazines; the numbers of nodes are written by it alone. A node that is in a
-//! place is in nobody else's hands, but `next` may be read by late pops. Nodes hold no values here.
+//! **Invariants**
 //!
-//! **Length**: what a thread has taken out of its place and not put back is in the stack, or on its way in or out. So
-//! `lent - fill` counts the items, where `lent` changes only when nodes come and go by the magazine; and counting costs nothing.
+//! 1. The holder alone touches what is here. A chunk is in one place, and there for good, but when it goes to the reclaimer: then all
+//!    who took items of it are done with it.
+//! 2. What a chunk's states say decides whether a slot may be written, and the chunk be put elsewhere. That those behind `at` are out
+//!    is likely, and makes them easy to find.
+//! 3. While a batch is built, which runs the user's iterator, nobody else uses the place: what the iterator pushes goes into
+//!    chunks that nobody owns.
+//!
+//! **Length**: each thread counts what it pushes and pops; the sum is the length.
 
-use alloc::boxed::Box;
-use core::ptr::{self, NonNull};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
 
-use super::node::{Node, Word};
-use super::slab::{Free, Slab};
+use super::chunk::{Chunk, FREE, SPOILED, USED, Word};
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
 
-/// Nodes a magazine. Bursts of 32,768 words took 20 ns an item with 32, 14 with 64 (and slabs of 4 KiB),
-/// and no less with 128.
-const MAGAZINE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 1 } else { 64 };
+/// What a thread keeps at most besides what is in the stack, in bytes. A vector keeps all. Bursts of 16 MiB, of items of 1 KiB, took
+/// 96 ns an item where 0.2 MiB were kept, and the allocator returned the rest to the system each time.
+const KEEP_BYTES: usize = 32 << 20;
 
-/// The most that a magazine holds, in bytes; fewer nodes of larger values.
-const MAGAZINE_BYTES: usize = 4 << 10;
-
-/// Nodes that nobody uses.
-pub(super) struct Magazine<T> {
-    len: usize,
-    words: [*mut Node<T>; MAGAZINE],
+/// The most chunks that a thread keeps behind the first one.
+const fn keep<T>() -> usize {
+    KEEP_BYTES / Chunk::<T>::MAX_BYTES + 1
 }
 
-impl<T> Magazine<T> {
-    /// As many nodes as one takes.
-    const MAX: usize = {
-        let fit = MAGAZINE_BYTES / size_of::<Node<T>>();
-        if fit == 0 {
-            1
-        } else if fit < MAGAZINE {
-            fit
-        } else {
-            MAGAZINE
-        }
-    };
+/// How many chunks that are aside are looked at each time one is wanted: more than come.
+const LOOKS: usize = 4;
 
-    /// What the nodes of a full one take.
-    pub(super) const BYTES: usize = Self::MAX * size_of::<Node<T>>();
+/// An object for the reclaimer, and its size.
+pub(super) type Object = (NonNull<u8>, usize);
 
-    fn new() -> Box<Self> {
-        Box::new(Self { len: 0, words: [ptr::null_mut(); MAGAZINE] })
-    }
-
-    fn push(&mut self, word: Word<T>) {
-        self.words[self.len] = word.raw();
-        self.len += 1;
-    }
-
-    /// As an object to be retired, with its size.
-    pub(super) fn into_object(self: Box<Self>) -> (NonNull<u8>, usize) {
-        let bytes = self.len * size_of::<Node<T>>();
-        (NonNull::from(Box::leak(self)).cast(), bytes)
-    }
-
-    /// One node as an object, whose `next` others may still follow.
-    pub(super) fn single_object(word: Word<T>) -> (NonNull<u8>, usize) {
-        let mark = if word.is_plain() { ALONE } else { SINGLE };
-        let node = word.node().map_addr(|address| address | mark);
-        // SAFETY: nodes are not null.
-        (unsafe { NonNull::new_unchecked(node) }.cast(), size_of::<Node<T>>())
-    }
-
-    /// Of an object, when it is protected no more: its nodes, whose generations begin anew.
-    ///
-    /// # Safety
-    ///
-    /// The object came from `into_object` or `single_object`, was retired, may be reclaimed, and is given away.
-    unsafe fn from_object(object: NonNull<u8>) -> Box<Self> {
-        // SAFETY: the caller's promise is the same.
-        let mut magazine = unsafe { Self::opened(object) };
-        let len = magazine.len;
-        magazine.words[..len].iter_mut().for_each(|word| *word = Word::from_raw(*word).forgotten().raw());
-        magazine
-    }
-
-    /// As `from_object`, with words as they were.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    unsafe fn opened(object: NonNull<u8>) -> Box<Self> {
-        let mark = object.addr().get() & (SINGLE | ALONE);
-        if mark == 0 {
-            // SAFETY: the caller's promise: it is a magazine.
-            return unsafe { Box::from_raw(object.as_ptr().cast::<Self>()) };
-        }
-        let node = object.as_ptr().map_addr(|address| address & !mark).cast::<Node<T>>();
-        let mut magazine = Self::new();
-        magazine.push(if mark == ALONE { Word::plain(node) } else { Word::from_raw(node) });
-        magazine
-    }
-
-    /// Frees an object's nodes.
-    ///
-    /// # Safety
-    ///
-    /// As for `from_object`.
-    pub(super) unsafe fn reclaim(object: NonNull<u8>) {
-        // SAFETY: the caller's promise; nobody else will look at them.
-        unsafe { Self::opened(object).free(&mut Free::new()) }
-    }
-
-    /// # Safety
-    ///
-    /// Nobody will look at the nodes any more, here or elsewhere.
-    unsafe fn free(&self, free: &mut Free<T>) {
-        // SAFETY: the caller's promise; nodes in magazines hold no values.
-        self.words[..self.len].iter().for_each(|&word| unsafe { free.free(Word::from_raw(word)) });
-    }
+/// Where a push goes.
+pub(super) enum Step<T> {
+    /// Here: the slot is the caller's, the word is what the top becomes.
+    Slot(Word<T>),
+    /// Nowhere yet: a chunk is to be added, of so many slots.
+    Wanted(usize),
+    /// This is to be retired before.
+    Retire(Object),
+    /// The place is in use: a batch is being built.
+    Busy,
 }
-
-/// Marks of an object that is no magazine but a node of a slab ...
-const SINGLE: usize = 1;
-/// ... or one that was allocated by itself, without generations.
-const ALONE: usize = 2;
 
 /// What a thread has.
 pub(super) struct Place<T> {
-    /// How many nodes `loaded` holds: its own `len` counts only when it is retired.
-    fill: AtomicUsize,
-    /// Items in the stack, and `fill` more; modulo 2^n.
-    lent: AtomicUsize,
+    /// Pushed less popped, modulo 2^n.
+    count: AtomicUsize,
     /// The holder's alone (`PerThread`, invariant 1).
-    spare: UnsafeCell<Spare<T>>,
+    own: UnsafeCell<Own<T>>,
 }
 
-struct Spare<T> {
-    /// Null until the first node is kept. Its `len` says nothing.
-    loaded: *mut Magazine<T>,
-    /// Full, or empty: a thread that goes up and down at the boundary of a magazine goes no further each time.
-    previous: Option<Box<Magazine<T>>>,
-    worn: Option<Box<Magazine<T>>>,
-    fresh: *mut Node<T>,
-    fresh_len: usize,
-    /// Nodes of the last slab.
-    slab_len: usize,
-    /// How many nodes come from slabs before retired ones are asked for again.
-    patience: usize,
+pub(super) struct Own<T> {
+    /// The chunk at `at`, or null if there is none or a batch is being built.
+    base: Word<T>,
+    /// Its slots less one; 0 as long as there is none.
+    room: usize,
+    chunks: Vec<Word<T>>,
+    at: usize,
+    aside: VecDeque<Word<T>>,
+    building: bool,
 }
 
-// SAFETY: the nodes hold no values; `spare` is touched by the place's holder only.
+// SAFETY: the chunks' items belong to the stack; `own` is touched by the place's holder only.
 unsafe impl<T> Send for Place<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Place<T> {}
 
 impl<T> Place<T> {
     pub(super) fn new() -> Self {
-        Self {
-            fill: AtomicUsize::new(0),
-            lent: AtomicUsize::new(0),
-            spare: UnsafeCell::new(Spare {
-                loaded: ptr::null_mut(),
-                previous: None,
-                worn: None,
-                fresh: ptr::null_mut(),
-                fresh_len: 0,
-                slab_len: 0,
-                patience: 0,
-            }),
-        }
+        let own = Own {
+            base: Word::NULL,
+            room: 0,
+            chunks: Vec::new(),
+            at: 0,
+            aside: VecDeque::new(),
+            building: false,
+        };
+        Self { count: AtomicUsize::new(0), own: UnsafeCell::new(own) }
     }
 
-    /// Items that the holders of this place have pushed and not popped, modulo 2^n. Behind or ahead while they work, by a
-    /// magazine at most for a moment.
-    pub(super) fn items(&self) -> usize {
-        // Relaxed, both: a count.
-        self.lent.load(Ordering::Relaxed).wrapping_sub(self.fill.load(Ordering::Relaxed))
+    /// Items that the holders of this place have pushed and not popped, modulo 2^n.
+    pub(super) fn count(&self) -> usize {
+        // Relaxed: a count.
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Counts `n` more, modulo 2^n. The holder calls.
+    #[inline(always)]
+    pub(super) fn add(&self, n: usize) {
+        // Relaxed, both: the holder is the only writer, and nothing is published by a count.
+        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
     /// # Safety
     ///
     /// The caller holds the place and does not hold it twice; `f` runs no code of others.
     #[inline(always)]
-    unsafe fn with<U>(&self, f: impl FnOnce(&mut Spare<T>) -> U) -> U {
+    pub(super) unsafe fn with<U>(&self, f: impl FnOnce(&mut Own<T>) -> U) -> U {
         // SAFETY: the caller's promise.
-        self.spare.with_mut(|spare| f(unsafe { &mut *spare }))
-    }
-
-    #[inline(always)]
-    fn fill(&self) -> usize {
-        // Relaxed: the holder is the only writer.
-        self.fill.load(Ordering::Relaxed)
-    }
-
-    /// `fill` becomes that without a node being lent or returned.
-    fn refilled(&self, fill: usize) {
-        // Relaxed, all: the holder is the only writer, and nothing is published by a count.
-        let lent = self.lent.load(Ordering::Relaxed).wrapping_add(fill).wrapping_sub(self.fill());
-        self.lent.store(lent, Ordering::Relaxed);
-        self.fill.store(fill, Ordering::Relaxed);
-    }
-
-    /// A node that was in the stack comes to rest outside of `loaded`.
-    pub(super) fn returned(&self) {
-        // Relaxed, both: as in `refilled`.
-        self.lent.store(self.lent.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
-    }
-
-    /// The spare node that was put here last.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    #[inline(always)]
-    pub(super) unsafe fn take(&self) -> Option<Word<T>> {
-        let last = self.fill().checked_sub(1)?;
-        // SAFETY: the caller's promise; a place that has nodes has a magazine, and so many in it.
-        let word = unsafe {
-            self.with(|spare| *(&raw const (*spare.loaded).words).cast::<*mut Node<T>>().add(last))
-        };
-        // Relaxed: as in `refilled`.
-        self.fill.store(last, Ordering::Relaxed);
-        Some(Word::from_raw(word))
-    }
-
-    /// Keeps a node for its next use; false if that is not as simple as that.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place and the node, which holds no value.
-    #[inline(always)]
-    pub(super) unsafe fn put(&self, word: Word<T>) -> bool {
-        let fill = self.fill();
-        // SAFETY: the caller's promise.
-        let loaded = unsafe { self.with(|spare| spare.loaded) };
-        let Some(word) = word.renewed() else { return false };
-        if fill >= Magazine::<T>::MAX || loaded.is_null() {
-            return false;
-        }
-        // SAFETY: ours, and there is room.
-        unsafe { (&raw mut (*loaded).words).cast::<*mut Node<T>>().add(fill).write(word.raw()) };
-        // Relaxed: as in `refilled`.
-        self.fill.store(fill + 1, Ordering::Relaxed);
-        true
-    }
-
-    /// A node of the previous magazine, where `take` finds none.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    pub(super) unsafe fn take_previous(&self) -> Option<Word<T>> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let previous = self.with(|spare| spare.previous.take_if(|previous| previous.len > 0))?;
-            self.load(previous);
-            self.take()
-        }
-    }
-
-    /// Makes a magazine the loaded one, which was empty.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    unsafe fn load(&self, magazine: Box<Magazine<T>>) {
-        let len = magazine.len;
-        // SAFETY: the caller's promise; `loaded` came from `Box::into_raw`, here or in `put_elsewhere`.
-        unsafe {
-            self.with(|spare| {
-                let empty = core::mem::replace(&mut spare.loaded, Box::into_raw(magazine));
-                if !empty.is_null() {
-                    let mut empty = Box::from_raw(empty);
-                    empty.len = 0;
-                    spare.previous.get_or_insert(empty);
-                }
-            });
-        }
-        self.refilled(len);
-    }
-
-    /// Keeps a node, where `put` did not; returns the magazine that became too much, to be retired.
-    ///
-    /// # Safety
-    ///
-    /// As for `put`.
-    pub(super) unsafe fn put_elsewhere(&self, word: Word<T>) -> Option<Box<Magazine<T>>> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if word.renewed().is_none() {
-                self.returned();
-                return self.with(|spare| {
-                    let worn = spare.worn.get_or_insert_with(Magazine::new);
-                    worn.push(word);
-                    spare.worn.take_if(|worn| worn.len == Magazine::<T>::MAX)
-                });
-            }
-            let fill = self.fill();
-            let spilled = self.with(|spare| {
-                if spare.loaded.is_null() {
-                    spare.loaded = Box::into_raw(Magazine::new());
-                    return None;
-                }
-                let mut full = Box::from_raw(spare.loaded);
-                full.len = fill;
-                let before = spare.previous.replace(full);
-                let (empty, spilled) = match before {
-                    Some(before) if before.len == 0 => (before, None),
-                    spilled => (Magazine::new(), spilled),
-                };
-                spare.loaded = Box::into_raw(empty);
-                spilled
-            });
-            self.refilled(0);
-            let kept = self.put(word);
-            debug_assert!(kept);
-            spilled
-        }
-    }
-
-    /// True once in a while, when retired nodes should be asked for.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    pub(super) unsafe fn is_impatient(&self) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.with(|spare| {
-                let patience = spare.patience;
-                spare.patience = patience.saturating_sub(1);
-                patience == 0
-            })
-        }
-    }
-
-    /// Makes reclaimed nodes the spare ones; there were none.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place; for the object as in `Magazine::from_object`.
-    pub(super) unsafe fn refill(&self, object: NonNull<u8>) -> Option<Word<T>> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.with(|spare| spare.patience = 0);
-            self.load(Magazine::from_object(object));
-            self.take()
-        }
-    }
-
-    /// Makes new nodes the spare ones; there were none. `None` if nodes have no generations here.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    pub(super) unsafe fn take_fresh(&self) -> Option<Word<T>> {
-        // SAFETY: the caller's promise; what `fresh` names is ours.
-        unsafe {
-            let len = self.with(|spare| {
-                if spare.fresh_len == 0 {
-                    spare.slab_len = Slab::<T>::next_len(spare.slab_len);
-                    (spare.fresh, spare.fresh_len) = (Slab::allocate(spare.slab_len)?, spare.slab_len);
-                }
-                if spare.loaded.is_null() {
-                    spare.loaded = Box::into_raw(Magazine::new());
-                }
-                let len = spare.fresh_len.min(Magazine::<T>::MAX);
-                // The first comes last, to be taken first: a burst goes through memory upwards.
-                for (index, word) in (&mut (*spare.loaded).words)[..len].iter_mut().rev().enumerate() {
-                    *word = spare.fresh.add(index);
-                }
-                (spare.fresh, spare.fresh_len) = (spare.fresh.add(len), spare.fresh_len - len);
-                spare.patience = PATIENCE;
-                Some(len)
-            });
-            self.refilled(len?);
-            self.take()
-        }
-    }
-
-    /// All spare nodes, to be retired.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the place.
-    pub(super) unsafe fn empty(&self) -> impl Iterator<Item = Box<Magazine<T>>> + use<T> {
-        let fill = self.fill();
-        // SAFETY: the caller's promise.
-        let magazines = unsafe {
-            self.with(|spare| {
-                spare.free_fresh();
-                [spare.take_loaded(fill), spare.previous.take(), spare.worn.take()]
-            })
-        };
-        self.refilled(0);
-        magazines.into_iter().flatten().filter(|magazine| magazine.len > 0)
+        self.own.with_mut(|own| f(unsafe { &mut *own }))
     }
 }
 
-/// So many magazines are filled from slabs before retired ones are asked for again. Not measured: asking costs two dozen ns.
-const PATIENCE: usize = 1;
-
-impl<T> Spare<T> {
-    fn take_loaded(&mut self, fill: usize) -> Option<Box<Magazine<T>>> {
-        let loaded = core::mem::replace(&mut self.loaded, ptr::null_mut());
-        (!loaded.is_null()).then(|| {
-            // SAFETY: from `Box::into_raw`, and forgotten above.
-            let mut loaded = unsafe { Box::from_raw(loaded) };
-            loaded.len = fill;
-            loaded
-        })
+impl<T> Own<T> {
+    /// Where a push goes that finds `top`, in the cases that need no thought: behind the top item in the chunk at hand, or there again
+    /// where its first item was before. The slot is free.
+    #[inline(always)]
+    pub(super) fn usual(&self, top: Word<T>) -> Option<Word<T>> {
+        if self.base.is_null() {
+            return None;
+        }
+        let above = top.above(self.base);
+        let index = if above.wrapping_sub(1) < self.room { above + 1 } else { 1 };
+        // SAFETY: ours.
+        let chunk = unsafe { self.base.header() };
+        if chunk.state(index) != FREE {
+            return None;
+        }
+        // SAFETY: ours. The same word as before within the same generation means the same (`treiber`, invariant 1).
+        if index == 1 && unsafe { self.base.next() } != top {
+            return None;
+        }
+        Some(self.base.with(index))
     }
 
-    fn free_fresh(&mut self) {
-        let len = core::mem::take(&mut self.fresh_len);
-        if len > 0 {
-            // SAFETY: they lie in one slab, and nobody has ever known them.
-            unsafe { Free::new().free_some(self.fresh, len) };
+    /// Where a push goes that finds `top`.
+    pub(super) fn find(&mut self, top: Word<T>) -> Step<T> {
+        if self.building {
+            return Step::Busy;
         }
+        self.come_back();
+        if self.is_out(self.at) {
+            self.descend();
+            let much = self.chunks.len() - self.at > keep::<T>();
+            let spare = if much { self.chunks.pop() } else { None };
+            if let Some(object) = spare.and_then(|chunk| self.give_away(chunk)) {
+                return Step::Retire(object);
+            }
+            let before = self.at.checked_sub(1);
+            if let Some(word) = before.and_then(|at| self.append(at, top)) {
+                self.select(self.at - 1);
+                return Step::Slot(word);
+            }
+        } else {
+            if let Some(word) = self.append(self.at, top) {
+                self.select(self.at);
+                return Step::Slot(word);
+            }
+            self.next_out();
+        }
+        self.link(top)
+    }
+
+    /// The chunk at `at` for the first item above `top`, if it is there and out of the stack.
+    fn link(&mut self, top: Word<T>) -> Step<T> {
+        while let Some(&chunk) = self.chunks.get(self.at) {
+            // SAFETY: ours.
+            let (header, next) = unsafe { (chunk.header(), chunk.next()) };
+            let fit = next == top || chunk.renewed().is_some();
+            if fit && !header.is_spoiled() && header.claim(1, 1) == 1 {
+                header.unclaim(1, 1);
+                let word = self.put_above(self.at, top).with(1);
+                self.select(self.at);
+                return Step::Slot(word);
+            }
+            if let Some(object) = self.remove(self.at) {
+                return Step::Retire(object);
+            }
+        }
+        self.want()
+    }
+
+    /// The slot above the top item, if that is in the chunk at `at` and the slot is free.
+    fn append(&self, at: usize, top: Word<T>) -> Option<Word<T>> {
+        let chunk = *self.chunks.get(at)?;
+        // SAFETY: ours.
+        let header = unsafe { chunk.header() };
+        let index = top.above(chunk);
+        if !(1..header.len()).contains(&index) || header.claim(index + 1, 1) == 0 {
+            return None;
+        }
+        header.unclaim(index + 1, 1);
+        Some(top.with_one_more())
+    }
+
+    /// Goes on to the next chunk that is out of the stack, where the one at `at` is not; or to none.
+    fn next_out(&mut self) {
+        self.at = (self.at + 1).min(self.chunks.len());
+        while self.at < self.chunks.len() && !self.is_out(self.at) {
+            let late = self.chunks.swap_remove(self.at);
+            self.aside.push_back(late);
+        }
+    }
+
+    /// To the last chunk, where there was none any more.
+    fn come_back(&mut self) {
+        self.at = self.at.min(self.chunks.len().saturating_sub(1));
+    }
+
+    fn want(&mut self) -> Step<T> {
+        self.base = Word::NULL;
+        if let Some(object) = self.done_with() {
+            return Step::Retire(object);
+        }
+        // More, if the last one was filled.
+        let last = self.at.checked_sub(1).map(|at| self.chunks[at]);
+        // SAFETY: ours.
+        let filled = last.map(|last| unsafe { last.header() }).filter(|last| last.state(last.len()) == USED);
+        Step::Wanted(filled.map_or(Chunk::<T>::FIRST_LEN, |last| (last.len() * 4).min(Chunk::<T>::LEN)))
+    }
+
+    /// A chunk that comes new.
+    pub(super) fn take_over(&mut self, chunk: Word<T>) {
+        self.chunks.push(chunk);
+    }
+
+    fn is_out(&self, at: usize) -> bool {
+        // SAFETY: ours.
+        self.chunks.get(at).is_some_and(|chunk| unsafe { chunk.header() }.is_out())
+    }
+
+    /// From a chunk that is out to the lowest that is, if they are in order: a burst of items may have been taken since.
+    fn descend(&mut self) {
+        let (mut out, mut step) = (self.at, 1);
+        while out >= step && self.is_out(out - step) {
+            out -= step;
+            step *= 2;
+        }
+        // What is below `in_it` is not looked at.
+        let mut in_it = (out + 1).saturating_sub(step);
+        while in_it < out {
+            let middle = in_it + (out - in_it) / 2;
+            if self.is_out(middle) { out = middle } else { in_it = middle + 1 }
+        }
+        if out != self.at {
+            self.select(out);
+        }
+    }
+
+    fn select(&mut self, at: usize) {
+        self.at = at;
+        self.base = self.chunks[at];
+        // SAFETY: ours.
+        self.room = unsafe { self.base.header() }.len() - 1;
+    }
+
+    /// Takes a chunk that is out away from the others.
+    fn remove(&mut self, at: usize) -> Option<Object> {
+        self.base = Word::NULL;
+        let chunk = self.chunks.swap_remove(at);
+        self.give_away(chunk)
+    }
+
+    /// A chunk to be retired; or it goes aside until that may be.
+    fn give_away(&mut self, chunk: Word<T>) -> Option<Object> {
+        // SAFETY: ours.
+        let header = unsafe { chunk.header() };
+        if !header.is_clear() {
+            self.aside.push_back(chunk);
+            return None;
+        }
+        Some((chunk.chunk().cast(), header.bytes()))
+    }
+
+    /// One that is aside and may be retired.
+    fn done_with(&mut self) -> Option<Object> {
+        for _ in 0..LOOKS.min(self.aside.len()) {
+            // Round and round.
+            let chunk = self.aside.pop_front()?;
+            let object = self.give_away(chunk);
+            if object.is_some() {
+                return object;
+            }
+        }
+        None
+    }
+
+    /// A chunk that is out of the stack, to be retired; all of them, one after the other.
+    pub(super) fn shed(&mut self) -> Option<Object> {
+        if self.building {
+            return None;
+        }
+        while self.chunks.last().is_some_and(|_| self.is_out(self.chunks.len() - 1)) {
+            let chunk = self.chunks.pop()?;
+            self.base = Word::NULL;
+            if let Some(object) = self.give_away(chunk) {
+                return Some(object);
+            }
+        }
+        self.chunks.shrink_to_fit();
+        let looks = self.aside.len();
+        (0..looks).find_map(|_| self.done_with())
+    }
+}
+
+/// For batches: chunks that are filled before they are published.
+impl<T> Own<T> {
+    /// Begins a batch, and tells where its chunks go; `None` if one is being built.
+    pub(super) fn begin(&mut self) -> Option<usize> {
+        if self.building {
+            return None;
+        }
+        self.come_back();
+        if self.is_out(self.at) {
+            self.descend();
+        } else {
+            self.next_out();
+        }
+        self.building = true;
+        self.base = Word::NULL;
+        Some(self.at)
+    }
+
+    /// A chunk to be filled at `at`, that has a generation left, up to the last slot that could be claimed. If one must be made it
+    /// should have `len` slots.
+    pub(super) fn prepare(&mut self, at: usize, len: usize) -> Step<T> {
+        while at < self.chunks.len() {
+            let chunk = self.chunks[at];
+            // SAFETY: ours.
+            let header = unsafe { chunk.header() };
+            if !header.is_spoiled() && chunk.renewed().is_some() {
+                let claimed = header.claim(1, header.len());
+                if claimed > 0 {
+                    return Step::Slot(chunk.with(claimed));
+                }
+            }
+            if let Some(object) = self.remove(at) {
+                return Step::Retire(object);
+            }
+        }
+        match self.done_with() {
+            Some(object) => Step::Retire(object),
+            None => Step::Wanted(len.clamp(Chunk::<T>::FIRST_LEN, Chunk::<T>::LEN)),
+        }
+    }
+
+    pub(super) fn chunk(&self, at: usize) -> Word<T> {
+        self.chunks[at]
+    }
+
+    /// Gives a chunk that is out of the stack its next generation, which there is.
+    pub(super) fn renew(&mut self, at: usize) -> Word<T> {
+        let chunk = self.chunks[at].renewed();
+        debug_assert!(chunk.is_some());
+        self.chunks[at] = chunk.unwrap_or(self.chunks[at]);
+        self.chunks[at]
+    }
+
+    /// Puts a chunk above a word, as `prepare` left it.
+    pub(super) fn put_above(&mut self, at: usize, below: Word<T>) -> Word<T> {
+        // SAFETY: ours, and out of the stack.
+        unsafe {
+            if self.chunks[at].next() != below {
+                self.renew(at).set_next(below);
+            }
+        }
+        self.chunks[at]
+    }
+
+    /// Room for `count` items above `top`, if that is in the chunk before the batch; the word of the last of them.
+    pub(super) fn claim_above(&mut self, top: Word<T>, count: usize) -> Option<Word<T>> {
+        let before = self.chunks[self.at.checked_sub(1)?];
+        // SAFETY: ours.
+        let header = unsafe { before.header() };
+        let index = top.above(before);
+        if !(1..=header.len()).contains(&index) || index + count > header.len() {
+            return None;
+        }
+        let claimed = header.claim(index + 1, count);
+        if claimed < count {
+            header.unclaim(index + 1, claimed);
+            return None;
+        }
+        Some(before.with(index + count))
+    }
+
+    /// The batch is in the stack; its last item is in the chunk at `at`.
+    pub(super) fn end(&mut self, at: usize) {
+        self.building = false;
+        self.select(at);
+    }
+
+    /// There will be no batch.
+    pub(super) fn cancel(&mut self) {
+        self.building = false;
     }
 }
 
 impl<T> Drop for Place<T> {
     fn drop(&mut self) {
-        let mut free = Free::new();
-        // SAFETY: the stack is being dropped, so the place is ours, and nobody will look at the nodes.
-        unsafe { self.empty().for_each(|magazine| magazine.free(&mut free)) };
+        // SAFETY: the stack is being dropped, so the place is ours, and nobody will look at the chunks; items that are left in
+        // them were leaked.
+        unsafe {
+            self.with(|own| {
+                own.chunks.drain(..).chain(own.aside.drain(..)).for_each(|chunk| Chunk::free(chunk.chunk()));
+            });
+        }
     }
 }
+
+#[cfg(debug_assertions)]
+const _: () = assert!(USED == 0 && FREE == 1 && SPOILED > 64, "runs are numbers between");

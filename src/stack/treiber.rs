@@ -1,38 +1,40 @@
-//! The algorithm of [`Stack`](super::Stack): a list whose top is one word, nodes that are used again at once, and readers that
-//! can forbid it.
+//! The algorithm of [`Stack`](super::Stack): a list whose top is one word, whose links hold many items each, and whose memory is
+//! used again at once by the thread that it belongs to.
 //!
 //! ```text
-//!   top --> [C|3] --> [A|0] --> [B|7] --> null           word = node | generation
-//!   a thread's spare nodes: D|2, E|5                     the next push takes E and publishes it as E|5
+//!   top: A|3|2 --> A [ a1 a2 .  . ] --> C|0|3 --> C [ c1 c2 c3 . ] --> null         word = chunk | generation | index
+//!                        ^ the next item of A's owner goes here, the next of any other thread into a chunk of its own
 //! ```
 //! R. K. Treiber, [*Systems programming: coping with parallelism*](https://dominoweb.draco.res.ibm.com/58319a2ed2b1078985257003004617ef.html),
-//! RJ 5118, 1986. A push links its node with one exchange and never follows a pointer, so it takes no guard. A pop reads
-//! the word below the top and exchanges the top for it.
+//! RJ 5118, 1986. A push writes its item and exchanges the top for a word that includes it: in the chunk at the top, if that is
+//! the pusher's own and its next slot is free, or in another chunk of its own with the top as its `next`. A pop exchanges
+//! the top for the word one index lower, or for `next` with the last item, and reads the item when it has it. What belongs to
+//! whom is [`place`](super::place)'s.
 //!
 //! **Invariants**
 //!
-//! 1. *Within a guard a word means one use of a node.* A pop that read the top `A|g` and then lies still must fail if `A` left
-//!    and came back, for what it read below is stale (ABA). Whenever a node is taken out, its next word is `A|g+1`; only
-//!    when the generations are used up does it go through the reclaimer, and begins with `A|0` when every guard of that
-//!    time has ended. So the same word comes back only after the guard of everybody who saw it. This is why a spare node
-//!    can be used again at once, while others may still look at it, and why one in 256 only is retired.
-//! 2. *A node stays a node of this stack while a guard that could have seen it lasts.* A late pop may read `next` of a spare
-//!    node; that is atomic, and its exchange fails by (1). So spare nodes belong to the stack, each to one thread's place
-//!    ([`place`](super::place)), and never pass to another stack or to the allocator but through the reclaimer, which counts
-//!    them off their slab ([`slab`](super::slab)).
-//! 3. *A value is overwritten only while nobody can read it by [`peek`](Raw::peek) or [`iter`](Raw::iter).* These copy
-//!    values that they do not own. They count themselves in `readers` before they read the top, and who takes a node out
-//!    looks at `readers` afterwards, all in the one order of `SeqCst`: if it sees none, then every later reader sees a top
-//!    without this node. If it sees one, the node goes through the reclaimer, untouched; readers are pinned.
-//! 4. *`top` is changed by read-modify-writes only*, so whoever reads it acquires every push before.
-//! 5. *While a word is at the top, nothing below it changes.* So a pop of many walks down, and looks at the top after each word
-//!    that it read and before it follows it: if the top is still the same, then by (1) it was all the time, the word is what
-//!    lies below, and what was done before that node was pushed has been acquired with the top. What is read of a node that
-//!    was taken out and used again names a node that was at the top during the guard, so it is protected; but its contents
-//!    have not been acquired, so it is not followed.
+//! 1. *Within a guard a word means one chain below it.* A pop that read the top `A|g|1` and `A`'s next, and then lies still, must fail if
+//!    `A` left and came back above something else (ABA). Whenever a chunk is put above another word than the last time, it gets the next
+//!    generation; only when these are used up does it go through the reclaimer, and begins anew when every guard of that time has
+//!    ended. Above the same word as before it may come back as it was. An index that goes down within a chunk follows no pointer, so
+//!    it needs no guard; whether the item is the one that was there before makes no difference to who has not read it yet.
+//! 2. *A chunk stays allocated while a guard that could have seen it lasts, and while one of its items was not read.* It is freed with the stack,
+//!    or through the reclaimer, when it is out of the stack and all its slots were released.
+//! 3. *A slot is written only by the chunk's owner, and only while it is free.* Who takes an item out releases its slot when it has read it.
+//!    So an owner neither waits for a slow reader nor overtakes one: it goes on in another chunk.
+//! 4. *A value is overwritten only while nobody can read it by [`peek`](Raw::peek) or [`iter`](Raw::iter).* These copy
+//!    values that they do not own. They count themselves in `readers` before they read the top, and who takes an item
+//!    out looks at `readers` afterwards, all in the one order of `SeqCst`: if it sees none, then every later reader sees a top
+//!    without this item. If it sees one, the slot is spoiled: its chunk goes through the reclaimer before that slot is used, or the
+//!    chunk is put elsewhere; readers are pinned.
+//! 5. `top` is changed by read-modify-writes only, so whoever reads it acquires every push before.
+//! 6. *While a word is at the top, nothing below it changes.* So a pop of many walks down, and looks at the top after each `next` that
+//!    it read and before it follows it: if the top is still the same, then by (1) the word is what lies below, and what was done before it was
+//!    pushed has been acquired with the top. What is read of a chunk that was taken out and used again names a chunk that was at
+//!    the top during the guard, so it is protected; but its contents have not been acquired, so it is not followed.
 //!
-//! **Non-invariants**: the sum of what the places say may be behind or ahead of the list, while operations are under way. What
-//! a spare node's `next` names may be freed, but not under the guard of who saw that node in the stack.
+//! **Non-invariants**: the sum of the counts may be behind or ahead of the list, while operations are under way. What
+//! an empty chunk's `next` names may be freed, but not under the guard of who saw that chunk in the stack.
 //!
 //! **Linearization.** Push, push_all, pop, pop_many and pop_all at their successful exchange of `top`, or at the exchange in
 //! [`elimination`](super::elimination). `None` where `top` was read as null; the fence before the deciding read orders
@@ -40,21 +42,21 @@
 //! is below is unchanged while it is reachable from there.
 //!
 //! **Progress.** An exchange fails only because another operation's succeeded. Nobody waits; a pause after a lost race is
-//! bounded in time. A stopped thread holds back reclamation (stopped in a pop, a peek or an iteration: pinned), which then
-//! costs memory: one node in 256 that is popped, all of them while a reader is stopped.
+//! bounded in time. A thread that is stopped between taking an item and reading it costs a chunk; one that is stopped while it is pinned
+//! holds back what went to the reclaimer: a chunk in 256 that were put elsewhere, all of them while a reader is stopped.
 //!
-//! **Who frees what.** Values are moved out by whoever takes the node. A spare node is freed with the stack, or retired: when
-//! a thread has too many, when its generations are used up, by `collect`. Garbage holds no values. Threads that go leave
-//! at most three magazines and the rest of a slab each, for the next holder of their slot.
+//! **Who frees what.** Values are moved out by whoever takes them. Chunks belong to a thread's place and are freed with the stack, or
+//! retired: when there are many spare ones, when their generations are used up, by `collect`. Garbage holds no values.
+//! Threads that go leave their chunks to the next holder of their slot.
 
-use core::ptr;
+use core::mem::needs_drop;
+use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
+use super::chunk::{Chunk, FREE, USED, Word};
 use super::elimination::Elimination;
-use super::node::{Node, Word};
-use super::place::{Magazine, Place};
-use super::slab::{Free, Slab};
+use super::place::{Place, Step};
 use crate::reclaim::{Reclaim, Retired};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
@@ -62,17 +64,17 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering, const_fn, fence, order_for_l
 use crate::util::backoff;
 use crate::util::per_thread::{self, PerThread};
 
-/// What is kept in retired magazines for reuse, in bytes: what is retired while the clock makes the three steps that free it, with
-/// advances tried every 32 KiB, and half as much again.
+/// What is kept in retired chunks for reuse, in bytes: what is retired while the clock makes the three steps that free it, with
+/// advances tried every 64 KiB.
 const KEEP_BYTES: usize = 192 << 10;
 
-/// The same in magazines.
+/// The same in chunks.
 pub(super) const fn keep<T>() -> usize {
-    KEEP_BYTES / Magazine::<T>::BYTES
+    KEEP_BYTES / Chunk::<T>::MAX_BYTES
 }
 
 pub(super) struct Raw<T, R: Reclaim> {
-    top: CachePadded<AtomicPtr<Node<T>>>,
+    pub(super) top: CachePadded<AtomicPtr<Chunk<T>>>,
     // From here on a line that is mostly read.
     readers: AtomicUsize,
     places: PerThread<Place<T>>,
@@ -97,149 +99,135 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     #[inline(always)]
-    fn place(&self) -> Option<&Place<T>> {
+    pub(super) fn place(&self) -> Option<&Place<T>> {
         self.places.get(Place::new)
     }
 
-    /// A node with a value, in nobody else's hands.
+    /// Counts `n` more, modulo 2^n.
     #[inline(always)]
-    fn node(&self, place: Option<&Place<T>>, value: T) -> Word<T> {
-        // SAFETY: the place is this thread's (`PerThread`), here and wherever `place` is passed on.
-        let word = place.and_then(|place| unsafe { place.take() }).unwrap_or_else(|| self.new_node(place));
-        // SAFETY: spare or new, so ours.
-        unsafe { word.write(value) };
-        word
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn new_node(&self, place: Option<&Place<T>>) -> Word<T> {
-        // SAFETY: this thread's place; what `reuse` returns was retired by `retire`, and is ours.
-        let spare = place.and_then(|place| unsafe {
-            if let Some(word) = place.take_previous() {
-                return Some(word);
-            }
-            let object = if place.is_impatient() { R::reuse(&self.garbage, &R::pin()) } else { None };
-            match object {
-                Some(object) => place.refill(object),
-                None => place.take_fresh(),
-            }
-        });
-        spare.unwrap_or_else(|| {
+    pub(super) fn count(&self, n: usize) {
+        match self.place() {
+            Some(place) => place.add(n),
             // Relaxed: a count.
-            self.uncounted.fetch_add(1, Ordering::Relaxed);
-            Slab::alone()
-        })
-    }
-
-    /// Keeps or retires a node that was taken out of the stack and holds no value any more.
-    ///
-    /// # Safety
-    ///
-    /// The node is the caller's.
-    #[inline(always)]
-    unsafe fn give_back(&self, word: Word<T>, place: Option<&Place<T>>) {
-        // SeqCst: after the exchange that took the node out, in the order of invariant 3. Its Acquire pairs with the Release
-        // of readers that have gone.
-        order_for_loom();
-        let read = self.readers.load(Ordering::SeqCst) != 0;
-        // SAFETY: this thread's place; nobody else touches what the caller owns but through `next`, which `read` tells.
-        let kept = !read && place.is_some_and(|place| unsafe { place.put(word) });
-        if !kept {
-            // SAFETY: the caller's promise.
-            unsafe { self.give_back_elsewhere(word, place, read) };
+            None => drop(self.uncounted.fetch_add(n, Ordering::Relaxed)),
         }
-    }
-
-    /// # Safety
-    ///
-    /// As for `give_back`; `read` is what it found there.
-    #[cold]
-    #[inline(never)]
-    unsafe fn give_back_elsewhere(&self, word: Word<T>, place: Option<&Place<T>>, read: bool) {
-        let object = match place {
-            // SAFETY: as there.
-            Some(place) if !read => unsafe { place.put_elsewhere(word) }.map(Magazine::into_object),
-            Some(place) => {
-                place.returned();
-                Some(Magazine::single_object(word))
-            }
-            None => {
-                // Relaxed: a count.
-                self.uncounted.fetch_sub(1, Ordering::Relaxed);
-                Some(Magazine::single_object(word))
-            }
-        };
-        if let Some(object) = object {
-            self.retire(object);
-        }
-    }
-
-    fn retire(&self, (object, bytes): (ptr::NonNull<u8>, usize)) {
-        let retired = Retired { object, reclaim: Magazine::<T>::reclaim, bytes };
-        // SAFETY: the nodes were taken out before, by this thread or by one whose place it inherited; each lies in one list, and
-        // holds no value.
-        unsafe { R::retire(&self.garbage, retired, &R::pin()) }
     }
 
     /// Where races are lost.
     #[inline(always)]
-    fn here(&self) -> backoff::Place {
+    pub(super) fn here(&self) -> backoff::Place {
         (&raw const self.top).cast()
     }
 
     #[inline(always)]
-    pub(super) fn push(&self, value: T) {
-        let place = self.place();
-        let word = self.node(place, value);
-        // Relaxed: it is not followed.
-        let mut top = Word::from_raw(self.top.load(Ordering::Relaxed));
+    pub(super) fn push(&self, mut value: T) {
+        let Some(place) = self.place() else { return self.push_alone(value) };
         loop {
-            // SAFETY: not published yet, so ours.
-            unsafe { word.set_next(top) };
-            // Release: publishes the node. Losing means that another operation took effect. The linearization point.
+            // Relaxed: it is not followed.
+            let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+            // SAFETY: this thread's place (`PerThread`), here and wherever `place` is passed on.
+            let usual = unsafe { place.with(|own| own.usual(top)) };
+            let found = usual.map(|word| (top, word)).or_else(|| self.slot(place));
+            let Some((top, word)) = found else { return self.push_alone(value) };
+            // SAFETY: the slot is ours (`Own`), and so is what we wrote until it is published.
+            unsafe {
+                word.header().mark(word.index(), USED);
+                word.write(value);
+            }
+            // Release: publishes the item. Losing means that another operation took effect. The linearization point.
             match self.top.compare_exchange(top.raw(), word.raw(), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     backoff::won(self.here());
                     break;
                 }
-                Err(_) => {
-                    // SAFETY: not published, so ours.
-                    if unsafe { self.offer(word) } {
-                        break;
-                    }
-                    // Relaxed: as above. Again, for the pause took a while.
-                    top = Word::from_raw(self.top.load(Ordering::Relaxed));
-                }
+                // SAFETY: not published, so ours.
+                Err(_) => match unsafe { self.offer(word) } {
+                    Some(back) => value = back,
+                    None => break,
+                },
+            }
+        }
+        place.add(1);
+    }
+
+    /// Where a push goes, and what the top was for that; `None` if the thread's place is in use or chunks have no generations here.
+    #[cold]
+    #[inline(never)]
+    fn slot(&self, place: &Place<T>) -> Option<(Word<T>, Word<T>)> {
+        loop {
+            // Relaxed: it is not followed.
+            let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+            // What the reclaimer does may run code of others, of other structures: not in here.
+            // SAFETY: this thread's place.
+            match unsafe { place.with(|own| own.find(top)) } {
+                Step::Slot(word) => return Some((top, word)),
+                Step::Busy => return None,
+                step => self.provide(place, step)?,
             }
         }
     }
 
-    /// Pauses with the node on offer; true if a pop took it.
-    ///
-    /// # Safety
-    ///
-    /// The node is the caller's, and holds a value.
-    #[cold]
-    unsafe fn offer(&self, word: Word<T>) -> bool {
-        let _guard = R::pin();
-        // SAFETY: the caller's promise; pinned.
-        unsafe { self.elimination.offer(word, per_thread::hint(), || backoff::lost_again(self.here())) }
+    /// Does what a place asks for before it goes on; `None` if that is not possible.
+    pub(super) fn provide(&self, place: &Place<T>, step: Step<T>) -> Option<()> {
+        match step {
+            Step::Wanted(len) => {
+                let chunk = self.new_chunk(len)?;
+                // SAFETY: this thread's place.
+                unsafe { place.with(|own| own.take_over(chunk)) };
+            }
+            Step::Retire(object) => self.retire(object),
+            Step::Slot(_) | Step::Busy => {}
+        }
+        Some(())
     }
 
-    /// Links a chain that was built out of sight, the last one at the top.
+    fn new_chunk(&self, len: usize) -> Option<Word<T>> {
+        if let Some(object) = R::reuse(&self.garbage, &R::pin()) {
+            let chunk = object.cast::<Chunk<T>>();
+            // SAFETY: it was retired by `retire`, and is ours.
+            let header = unsafe { chunk.as_ref() };
+            if let Some(word) = Word::owned(chunk).filter(|_| header.len() >= len) {
+                header.renew();
+                return Some(word);
+            }
+            // SAFETY: as above.
+            unsafe { Chunk::free(chunk) };
+        }
+        let chunk = Chunk::allocate(len);
+        let word = Word::owned(chunk);
+        if word.is_none() {
+            // SAFETY: nobody knows it.
+            unsafe { Chunk::free(chunk) };
+        }
+        word
+    }
+
+    /// As `push`, in a chunk that nobody owns.
+    #[cold]
+    #[inline(never)]
+    fn push_alone(&self, value: T) {
+        let word = Word::alone(Chunk::allocate(1));
+        // SAFETY: new, and ours.
+        unsafe {
+            word.write(value);
+            self.push_chain(word, word);
+        }
+        self.count(1);
+    }
+
+    /// Links chunks that nobody owns and that were linked out of sight, the last one at the top.
     ///
     /// # Safety
     ///
-    /// The nodes are the caller's, hold values, and are linked from `first` to `last`.
-    unsafe fn push_chain(&self, first: Word<T>, last: Word<T>) {
+    /// They are the caller's, hold an item each, and are linked from `last` down to `first`.
+    pub(super) unsafe fn push_chain(&self, first: Word<T>, last: Word<T>) {
         loop {
             // Relaxed: it is not followed.
             let top = Word::from_raw(self.top.load(Ordering::Relaxed));
             // SAFETY: not published yet, so ours.
-            unsafe { last.set_next(top) };
-            // Release: publishes the nodes. Losing means that another operation took effect. The linearization point.
-            if self.top.compare_exchange(top.raw(), first.raw(), Ordering::Release, Ordering::Relaxed).is_ok()
+            unsafe { first.set_next(top) };
+            // Release: publishes the items. Losing means that another operation took effect. The linearization point.
+            if self.top.compare_exchange(top.raw(), last.raw(), Ordering::Release, Ordering::Relaxed).is_ok()
             {
                 break;
             }
@@ -247,41 +235,29 @@ impl<T, R: Reclaim> Raw<T, R> {
         }
     }
 
-    /// Builds a chain from the user's iterator and links it.
-    pub(super) fn push_all(&self, items: impl Iterator<Item = T>) {
-        /// What was built, given back if the iterator panics.
-        struct Chain<'a, T, R: Reclaim> {
-            raw: &'a Raw<T, R>,
-            first: Word<T>,
-            last: Word<T>,
-        }
-        impl<T, R: Reclaim> Drop for Chain<'_, T, R> {
-            fn drop(&mut self) {
-                drop(Taken { raw: self.raw, next: self.first, left: usize::MAX });
+    /// Pauses with the item on offer; returns it unless a pop took it.
+    ///
+    /// # Safety
+    ///
+    /// The item is the caller's, in a slot of its own.
+    #[cold]
+    unsafe fn offer(&self, word: Word<T>) -> Option<T> {
+        // SAFETY: the caller's promise, and what it says if it was not taken.
+        unsafe {
+            let hint = per_thread::hint();
+            if self.elimination.offer(word, hint, || backoff::lost_again(self.here())) {
+                return None;
             }
-        }
-        let mut chain = Chain { raw: self, first: Word::NULL, last: Word::NULL };
-        for item in items {
-            // The place anew each time: the iterator may use the stack.
-            let word = self.node(self.place(), item);
-            // SAFETY: out of sight, so ours.
-            unsafe { word.set_next(chain.first) };
-            if chain.first.is_null() {
-                chain.last = word;
-            }
-            chain.first = word;
-        }
-        let Chain { first, last, .. } = *core::mem::ManuallyDrop::new(chain);
-        if !first.is_null() {
-            // SAFETY: ours, linked above.
-            unsafe { self.push_chain(first, last) };
+            let value = word.read();
+            word.header().mark(word.index(), FREE);
+            Some(value)
         }
     }
 
     /// The word at the top, acquired; null only if it was null after all that the caller did before.
     #[inline(always)]
-    fn top(&self) -> Word<T> {
-        // SeqCst: for readers, in the order of invariant 3. Its Acquire pairs with the Release of the pushes.
+    pub(super) fn top(&self) -> Word<T> {
+        // SeqCst: for readers, in the order of invariant 4. Its Acquire pairs with the Release of the pushes.
         let top = self.top.load(Ordering::SeqCst);
         if !top.is_null() {
             return Word::from_raw(top);
@@ -295,7 +271,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
         // SAFETY: `take` does neither pin nor panic, and knows nothing of values.
-        let word = unsafe { R::briefly(|guard| self.take(guard)) }?;
+        let word = self.take_upper().or_else(|| unsafe { R::briefly(|guard| self.take(guard)) })?;
         // SAFETY: taken out by us.
         Some(unsafe { self.open(word) })
     }
@@ -303,10 +279,31 @@ impl<T, R: Reclaim> Raw<T, R> {
     #[inline(always)]
     pub(super) fn pop_with(&self, guard: &R::Guard) -> Option<T> {
         // SAFETY: taken out by us.
-        self.take(guard).map(|word| unsafe { self.open(word) })
+        self.take_upper().or_else(|| self.take(guard)).map(|word| unsafe { self.open(word) })
     }
 
-    /// Takes the top node out, or one that is on offer.
+    /// Takes the top item out if another one lies below it in the same chunk, which needs no guard; `None` says nothing.
+    #[inline(always)]
+    fn take_upper(&self) -> Option<Word<T>> {
+        // Relaxed: it is not followed.
+        let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+        if !top.has_more() {
+            return None;
+        }
+        // SeqCst: before the look at `readers`, in the order of invariant 4; acquires what the push did. Losing means that
+        // another operation took effect. The linearization point.
+        if self
+            .top
+            .compare_exchange(top.raw(), top.below(1).raw(), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+        {
+            backoff::won(self.here());
+            return Some(top);
+        }
+        self.lost_pop()
+    }
+
+    /// Takes the top item out, or one that is on offer.
     #[inline(always)]
     fn take(&self, _guard: &R::Guard) -> Option<Word<T>> {
         loop {
@@ -315,9 +312,8 @@ impl<T, R: Reclaim> Raw<T, R> {
                 return None;
             }
             // SAFETY: protected by the guard (invariant 2).
-            let next = unsafe { top.next() };
-            // SeqCst: before the look at `readers`, in the order of invariant 3; what the push did was acquired with `top`. Losing
-            // means that another operation took effect. The linearization point.
+            let next = unsafe { top.rest() };
+            // SeqCst: as above.
             if self.top.compare_exchange(top.raw(), next.raw(), Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 backoff::won(self.here());
                 return Some(top);
@@ -326,21 +322,6 @@ impl<T, R: Reclaim> Raw<T, R> {
             if offered.is_some() {
                 return offered;
             }
-        }
-    }
-
-    /// The value of a node, which is given back.
-    ///
-    /// # Safety
-    ///
-    /// The node is the caller's, by invariant 1 or out of a push's hand, and holds a value.
-    #[inline(always)]
-    unsafe fn open(&self, word: Word<T>) -> T {
-        // SAFETY: the caller's promise; the value is moved out before the node is given back.
-        unsafe {
-            let value = word.read();
-            self.give_back(word, self.place());
-            value
         }
     }
 
@@ -353,54 +334,77 @@ impl<T, R: Reclaim> Raw<T, R> {
         offered
     }
 
-    /// Up to `max` items from the top, out of the stack.
-    pub(super) fn pop_many(&self, max: usize) -> Taken<'_, T, R> {
-        if max == 0 {
-            return Taken { raw: self, next: Word::NULL, left: 0 };
-        }
-        // SAFETY: `take_many` does neither pin nor panic, and knows nothing of values.
-        let (next, left) = unsafe { R::briefly(|guard| self.take_many(max, guard)) };
-        Taken { raw: self, next, left }
-    }
-
-    /// Takes up to `max` nodes out in one step; returns the first and how many.
-    fn take_many(&self, max: usize, _guard: &R::Guard) -> (Word<T>, usize) {
-        'again: loop {
-            let top = self.top();
-            if top.is_null() {
-                return (top, 0);
+    /// The topmost item of a word, whose slot is given back.
+    ///
+    /// # Safety
+    ///
+    /// The item is the caller's.
+    #[inline(always)]
+    pub(super) unsafe fn open(&self, word: Word<T>) -> T {
+        // SAFETY: the caller's promise; the value is moved out before the slot is given back.
+        unsafe {
+            let value = word.read();
+            let read = self.is_read();
+            if word.is_alone() || read {
+                self.release_elsewhere(word, read);
+            } else {
+                word.header().release(word.index(), FREE);
             }
-            // SAFETY: protected by the guard (invariant 2).
-            let mut next = unsafe { top.next_if_there() };
-            let mut count = 1;
-            while count < max && !next.is_null() {
-                // Relaxed: comes after the load in `next_if_there`, by its Acquire; what is below was acquired with `top`, if it is
-                // still the same (invariant 5).
-                if self.top.load(Ordering::Relaxed) != top.raw() {
-                    backoff::lost_again(self.here());
-                    continue 'again;
-                }
-                // SAFETY: protected by the guard (invariant 2), as it is in the stack.
-                next = unsafe { next.next_if_there() };
-                count += 1;
-            }
-            // SeqCst: as in `take`, as is the rest.
-            if self.top.compare_exchange(top.raw(), next.raw(), Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-                backoff::won(self.here());
-                return (top, count);
-            }
-            backoff::lost_again(self.here());
+            self.count(usize::MAX);
+            value
         }
     }
 
-    /// All that is there, out of the stack.
-    pub(super) fn pop_all(&self) -> Taken<'_, T, R> {
-        let mut top = self.top();
-        if !top.is_null() {
-            // SeqCst: as the exchange in `pop`; Acquire in it for pushes since. The linearization point.
-            top = Word::from_raw(self.top.swap(ptr::null_mut(), Ordering::SeqCst));
+    /// Whether somebody may be copying the items that the caller has taken out.
+    #[inline(always)]
+    fn is_read(&self) -> bool {
+        // SeqCst: after the exchange that took the items out, in the order of invariant 4. Its Acquire pairs with the Release
+        // of readers that have gone. What has a destructor is not `Copy`.
+        !needs_drop::<T>() && {
+            order_for_loom();
+            self.readers.load(Ordering::SeqCst) != 0
         }
-        Taken { raw: self, next: top, left: usize::MAX }
+    }
+
+    /// Gives back the slots of the `count` topmost items of a word, which is not alone.
+    ///
+    /// # Safety
+    ///
+    /// The items are the caller's, and were moved out.
+    #[inline]
+    pub(super) unsafe fn release_run(&self, word: Word<T>, count: usize) {
+        // SAFETY: the slots are ours, so the chunk stays.
+        let (header, lowest) = (unsafe { word.header() }, word.index() + 1 - count);
+        if self.is_read() {
+            (lowest..=word.index()).rev().for_each(|index| header.spoil(index));
+        } else {
+            header.release(lowest, count as u8);
+        }
+        self.count(count.wrapping_neg());
+    }
+
+    /// # Safety
+    ///
+    /// As for `open`; the value was moved out.
+    #[cold]
+    #[inline(never)]
+    unsafe fn release_elsewhere(&self, word: Word<T>, read: bool) {
+        if word.is_alone() {
+            // Others may still follow its `next`.
+            // SAFETY: ours with its item.
+            let bytes = unsafe { word.header() }.bytes();
+            self.retire((word.chunk().cast(), bytes));
+        } else if read {
+            // SAFETY: the slot is ours, so the chunk stays.
+            unsafe { word.header() }.spoil(word.index());
+        }
+    }
+
+    fn retire(&self, (object, bytes): (NonNull<u8>, usize)) {
+        let retired = Retired { object, reclaim: Chunk::<T>::reclaim, bytes };
+        // SAFETY: the chunk was taken out before, by this thread, or another that released its slots; it is in no place any more, and
+        // holds no value.
+        unsafe { R::retire(&self.garbage, retired, &R::pin()) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -408,18 +412,18 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     pub(super) fn len(&self) -> usize {
-        // Relaxed, all of them: a count.
+        // Relaxed: a count.
         let uncounted = self.uncounted.load(Ordering::Relaxed);
-        let counts = self.places.all().map(Place::items);
+        let counts = self.places.all().map(Place::count);
         usize::try_from(counts.fold(uncounted, usize::wrapping_add) as isize).unwrap_or(0)
     }
 
-    /// Retires the spare nodes of this thread and of those that have gone, and collects.
+    /// Retires the spare chunks of this thread and of those that have gone, and collects.
     pub(super) fn collect(&self) {
         self.places.own_and_abandoned(|place| {
             // SAFETY: ours, or nobody's while this runs.
-            for list in unsafe { place.empty() } {
-                self.retire(list.into_object());
+            while let Some(object) = unsafe { place.with(|own| own.shed()) } {
+                self.retire(object);
             }
         });
         R::collect(&self.garbage);
@@ -427,13 +431,20 @@ impl<T, R: Reclaim> Raw<T, R> {
 
     /// As `push`, without atomic steps.
     pub(super) fn push_mut(&mut self, value: T) {
-        let place = self.place();
-        let word = self.node(place, value);
-        self.top.with_mut(|top| {
-            // SAFETY: ours.
-            unsafe { word.set_next(Word::from_raw(*top)) };
-            *top = word.raw();
+        let found = self.place().and_then(|place| {
+            let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+            // SAFETY: this thread's place.
+            let usual = unsafe { place.with(|own| own.usual(top)) };
+            usual.or_else(|| self.slot(place).map(|(_, word)| word))
         });
+        let Some(word) = found else { return self.push_alone(value) };
+        // SAFETY: the slot is ours.
+        unsafe {
+            word.header().mark(word.index(), USED);
+            word.write(value);
+        }
+        self.top.with_mut(|top| *top = word.raw());
+        self.count(1);
     }
 
     /// As `pop`, without a guard.
@@ -449,7 +460,7 @@ impl<T, R: Reclaim> Raw<T, R> {
                 return None;
             }
             // SAFETY: in the list, so allocated.
-            *top = unsafe { word.next() }.raw();
+            *top = unsafe { word.rest() }.raw();
             Some(word)
         })
     }
@@ -458,7 +469,7 @@ impl<T, R: Reclaim> Raw<T, R> {
 impl<T: Copy, R: Reclaim> Raw<T, R> {
     /// Forbids that values are overwritten, until it is dropped.
     fn reading(&self) -> Reading<'_> {
-        // SeqCst: before the caller reads `top`, in the order of invariant 3.
+        // SeqCst: before the caller reads `top`, in the order of invariant 4.
         self.readers.fetch_add(1, Ordering::SeqCst);
         order_for_loom();
         Reading(&self.readers)
@@ -467,7 +478,7 @@ impl<T: Copy, R: Reclaim> Raw<T, R> {
     pub(super) fn peek(&self, _guard: &R::Guard) -> Option<T> {
         let _reading = self.reading();
         let top = self.top();
-        // SAFETY: `Copy`; not overwritten (invariant 3), and the node is protected by the guard.
+        // SAFETY: `Copy`; not overwritten (invariant 4), and the chunk is protected by the guard.
         (!top.is_null()).then(|| unsafe { top.read() })
     }
 
@@ -482,7 +493,7 @@ struct Reading<'a>(&'a AtomicUsize);
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        // Release: what was read happens before it is overwritten; pairs with the load in `give_back`.
+        // Release: what was read happens before it is overwritten; pairs with the load in `is_read`.
         self.0.fetch_sub(1, Ordering::Release);
     }
 }
@@ -501,76 +512,28 @@ impl<T: Copy, R: Reclaim> Copies<'_, T, R> {
             return None;
         }
         let word = self.next;
-        // SAFETY: reachable from the top when `reading` was there already, so untouched (invariant 3), and protected.
+        // SAFETY: reachable from the top when `reading` was there already, so untouched (invariant 4), and protected.
         unsafe {
-            self.next = word.next();
+            self.next = word.rest();
             Some(word.read())
         }
-    }
-}
-
-/// A chain of nodes with their values, out of the stack and owned; the nodes go back to it.
-pub(super) struct Taken<'a, T, R: Reclaim> {
-    raw: &'a Raw<T, R>,
-    next: Word<T>,
-    /// The chain's nodes, unless it ends before.
-    left: usize,
-}
-
-impl<T, R: Reclaim> Taken<'_, T, R> {
-    /// How many there are, of those that `pop_many` took.
-    pub(super) fn left(&self) -> usize {
-        self.left
-    }
-
-    pub(super) fn next(&mut self) -> Option<T> {
-        let word = self.next;
-        if word.is_null() || self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        // SAFETY: ours.
-        unsafe {
-            self.next = word.next();
-            Some(self.raw.open(word))
-        }
-    }
-}
-
-impl<T, R: Reclaim> Drop for Taken<'_, T, R> {
-    fn drop(&mut self) {
-        /// Goes on with the rest if a destructor panics.
-        struct Rest<'a, 'b, T, R: Reclaim>(&'a mut Taken<'b, T, R>);
-        impl<T, R: Reclaim> Rest<'_, '_, T, R> {
-            fn drain(&mut self) {
-                while let Some(value) = self.0.next() {
-                    drop(value);
-                }
-            }
-        }
-        impl<T, R: Reclaim> Drop for Rest<'_, '_, T, R> {
-            fn drop(&mut self) {
-                self.drain();
-            }
-        }
-        Rest(self).drain();
     }
 }
 
 impl<T, R: Reclaim> Drop for Raw<T, R> {
     fn drop(&mut self) {
         /// Goes on with the rest if a destructor panics.
-        struct Rest<'a, T, R: Reclaim> {
-            raw: &'a mut Raw<T, R>,
-            free: Free<T>,
-        }
+        struct Rest<'a, T, R: Reclaim>(&'a mut Raw<T, R>);
         impl<T, R: Reclaim> Rest<'_, T, R> {
             fn drain(&mut self) {
-                while let Some(word) = self.raw.unlink() {
-                    // SAFETY: unlinked, and nobody shares the stack: the node is freed, and its value dropped after that.
+                while let Some(word) = self.0.unlink() {
+                    // SAFETY: unlinked, and nobody shares the stack: a chunk that no place will free is freed, and its value
+                    // dropped after that.
                     let value = unsafe {
                         let value = word.read();
-                        self.free.free(word);
+                        if word.is_alone() {
+                            Chunk::free(word.chunk());
+                        }
                         value
                     };
                     drop(value);
@@ -582,6 +545,6 @@ impl<T, R: Reclaim> Drop for Raw<T, R> {
                 self.drain();
             }
         }
-        Rest { raw: self, free: Free::new() }.drain();
+        Rest(self).drain();
     }
 }
