@@ -251,6 +251,9 @@ impl<'a> Open<'a> {
     #[cold]
     #[inline(never)]
     fn grow(&self) {
+        if self.with(|contents| contents.chunks.has_spare()) {
+            return;
+        }
         let chunk = Chunk::allocate();
         // The allocator may have retired something, and made room.
         let needed = self.with(|contents| {
@@ -308,10 +311,7 @@ impl<'a> Open<'a> {
             self.bin.used.store(clock | USED, Ordering::Relaxed);
         }
         self.count(|objects| objects + backlog.objects, |bytes| bytes + backlog.bytes);
-        if let Some(chunk) = self.with(|contents| contents.chunks.prepend(chunks)) {
-            // SAFETY: it is empty and in no list any more.
-            unsafe { Chunk::free(chunk) };
-        }
+        drop(self.with(|contents| contents.chunks.prepend(chunks)));
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 
 use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use core::alloc::Layout;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use super::domain::State;
@@ -12,6 +12,10 @@ use crate::reclaim::Retired;
 
 /// Objects a chunk, which makes 2 KiB: a bin grows by a chunk, never by copying what it holds.
 const CHUNK: usize = 62;
+
+/// Emptied chunks that are kept for what comes: a step of the clock empties as many at once as are filled until the next. Replacing
+/// values in a `HashMap` took one thread 31.0 ns and not 32.1, and 71 and not 74 with values of 1 KiB.
+const SPARES: usize = 8;
 
 /// A retired object, and when it was.
 pub(super) struct Tagged {
@@ -26,6 +30,9 @@ pub(super) struct Chunks {
     /// Null if there is none.
     oldest: *mut Chunk,
     newest: *mut Chunk,
+    /// A list of so many, which are not part of the queue.
+    spare: *mut Chunk,
+    spares: usize,
 }
 
 pub(super) struct Chunk {
@@ -64,13 +71,26 @@ impl Chunk {
 }
 
 impl Chunks {
-    pub(super) const NONE: Self = Self { oldest: ptr::null_mut(), newest: ptr::null_mut() };
+    pub(super) const NONE: Self =
+        Self { oldest: ptr::null_mut(), newest: ptr::null_mut(), spare: ptr::null_mut(), spares: 0 };
 
     /// True if the next object needs no other chunk.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         // SAFETY: chunks are ours alone.
         unsafe { self.newest.as_ref() }.is_some_and(|newest| newest.end < CHUNK)
+    }
+
+    /// Makes room with a spare chunk, if there is one and no room.
+    pub(super) fn has_spare(&mut self) -> bool {
+        let Some(spare) = NonNull::new(self.spare) else { return self.has_room() };
+        if !self.has_room() {
+            // SAFETY: chunks are ours alone.
+            self.spare = unsafe { core::mem::replace(&mut (*spare.as_ptr()).next, ptr::null_mut()) };
+            self.spares -= 1;
+            self.grow(spare);
+        }
+        true
     }
 
     /// Adds a chunk, where there is no room.
@@ -131,34 +151,38 @@ impl Chunks {
     unsafe fn emptied(&mut self) -> Option<NonNull<Chunk>> {
         // SAFETY: ours alone, and the caller's promise.
         let oldest = unsafe { &mut *self.oldest };
+        (oldest.begin, oldest.end) = (0, 0);
         if oldest.next.is_null() {
-            (oldest.begin, oldest.end) = (0, 0);
             return None;
         }
-        let emptied = NonNull::new(self.oldest);
-        self.oldest = oldest.next;
-        emptied
+        let emptied = core::mem::replace(&mut self.oldest, oldest.next);
+        if self.spares == SPARES {
+            return NonNull::new(emptied);
+        }
+        oldest.next = core::mem::replace(&mut self.spare, emptied);
+        self.spares += 1;
+        None
     }
 
-    /// Puts all that `other` holds before what this holds; returns a chunk that is too many, for the caller to free.
-    pub(super) fn prepend(&mut self, other: Self) -> Option<NonNull<Chunk>> {
-        let mut other = ManuallyDrop::new(other);
+    /// Puts all that `other` holds before what this holds; returns the memory that is too much, for the caller to drop.
+    pub(super) fn prepend(&mut self, mut other: Self) -> Self {
         let is_empty = |chunks: &Self| {
             // SAFETY: chunks are ours alone.
             unsafe { chunks.oldest.as_ref() }.is_none_or(|oldest| oldest.begin == oldest.end)
         };
         if is_empty(&other) {
-            return NonNull::new(other.oldest);
+            return other;
         }
-        let spare = if is_empty(self) { NonNull::new(self.oldest) } else { None };
         if is_empty(self) {
-            self.newest = other.newest;
-        } else {
-            // SAFETY: as above; it holds something, so there is one.
-            unsafe { (*other.newest).next = self.oldest };
+            core::mem::swap(&mut self.oldest, &mut other.oldest);
+            core::mem::swap(&mut self.newest, &mut other.newest);
+            return other;
         }
-        self.oldest = other.oldest;
-        spare
+        // SAFETY: as above; it holds something, so there is one.
+        unsafe { (*other.newest).next = self.oldest };
+        self.oldest = core::mem::replace(&mut other.oldest, ptr::null_mut());
+        other.newest = ptr::null_mut();
+        other
     }
 }
 
@@ -178,12 +202,13 @@ impl Iterator for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        let mut next = self.oldest;
-        while let Some(chunk) = NonNull::new(next) {
-            // SAFETY: ours alone.
-            unsafe {
-                next = chunk.as_ref().next;
-                Chunk::free(chunk);
+        for mut next in [self.oldest, self.spare] {
+            while let Some(chunk) = NonNull::new(next) {
+                // SAFETY: ours alone.
+                unsafe {
+                    next = chunk.as_ref().next;
+                    Chunk::free(chunk);
+                }
             }
         }
     }
