@@ -73,6 +73,26 @@ impl<K, V, L: Layout<K, V>> Cursor<K, V, L> {
         self.step(|index, _| index.checked_sub(1), |node| node.len() - 1)
     }
 
+    /// The leaf that `right` will find, if it has the same parent and is not replaced before: a hint.
+    #[inline]
+    pub(super) fn peek_right(&self) -> Option<Ref<K, V, L>> {
+        self.peek(|index, len| (index + 1 < len).then_some(index + 1))
+    }
+
+    /// The same for `left`.
+    #[inline]
+    pub(super) fn peek_left(&self) -> Option<Ref<K, V, L>> {
+        self.peek(|index, _| index.checked_sub(1))
+    }
+
+    #[inline(always)]
+    fn peek(&self, next: impl Fn(usize, usize) -> Option<usize>) -> Option<Ref<K, V, L>> {
+        // SAFETY: written when the cursor came to this depth.
+        let (node, index) = unsafe { self.way[self.depth.checked_sub(1)?].assume_init() };
+        // SAFETY: within the node, which the guard of `seek` protects.
+        unsafe { load(node.slot(next(index, node.len())?)) }
+    }
+
     fn step(
         &mut self,
         next: impl Fn(usize, usize) -> Option<usize>,

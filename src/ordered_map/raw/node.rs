@@ -11,12 +11,14 @@
 //! written before that. A slot holds a pointer to a child and two bits: [`FROZEN`], from when on the slot does not change
 //! any more, and [`NEEDY`], with it, if the child is to be split or merged (see [`rebuild`](super::rebuild)).
 
+mod contents;
+
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
+pub(super) use self::contents::{Contents, Draft};
 use super::entry::{Boxed, Item};
 use super::form::{self, Layout};
-use super::rebuild::LEAF_MAX;
 use super::reschedule::{Move, Role};
 use super::state::{LOG, Order, State};
 use crate::sync::{AtomicPtr, AtomicU8, Ordering, UnsafeCell, order_for_loom};
@@ -256,7 +258,7 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
         // SAFETY: alive by the contract of `new`.
         unsafe { self.0.as_ref() }.written[slot].with_mut(drop);
         // SAFETY: the caller's promise; nobody reads the place before a state says that it is there.
-        unsafe { self.set(self.len() + slot, item, prefix) }
+        unsafe { Contents::new(self).set(self.len() + slot, item, prefix) }
     }
 
     /// Tells loom that a place is read.
@@ -418,17 +420,8 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     /// A leaf, and `index` is below its length, or a place of the log that was there in a state that was read.
     #[inline(always)]
     pub(super) unsafe fn item(self, index: usize) -> Item<K, V> {
-        self.reads(index);
-        // SAFETY: the caller's promise; the entry lives as long as the leaf.
-        unsafe {
-            if form::values_inline::<K, V, L>() {
-                Item { key: self.key(index), value: self.last().cast::<V>().add(index), entry: None }
-            } else {
-                let entry = self.entries().add(index).read();
-                // A key that lies in the node is lent from the entry all the same, which outlives the node.
-                Item { key: entry.key(), value: entry.value(), entry: Some(entry) }
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { Contents::new(self).item(index) }
     }
 
     /// The slot of child `index` of an inner node.
@@ -499,26 +492,6 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
         Self(node)
     }
 
-    /// # Safety
-    ///
-    /// A leaf that is not published, an index within it, and an item that can be read.
-    #[inline(always)]
-    unsafe fn set(self, at: usize, item: &Item<K, V>, prefix: u64) {
-        // SAFETY: the caller's promise. Keys and values that are copied are plain.
-        unsafe {
-            if form::keys_inline::<K, V, L>() {
-                ptr::copy_nonoverlapping(item.key, self.keys().cast::<K>().add(at), 1);
-            } else if form::keys_prefixed::<K, V, L>() {
-                self.keys().cast::<u64>().add(at).write(prefix);
-            }
-            if form::values_inline::<K, V, L>() {
-                ptr::copy_nonoverlapping(item.value, self.last().cast::<V>().add(at), 1);
-            } else {
-                self.entries().add(at).write(item.entry.expect("boxed in this form"));
-            }
-        }
-    }
-
     /// An inner node with these children (bits are removed) and one separator fewer.
     ///
     /// # Safety
@@ -577,89 +550,5 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
             // SAFETY: the leaf's share.
             unsafe { Move::<K, V, L>::release(pending.movement.cast()) }
         }
-    }
-}
-
-/// A leaf that is being made, entry by entry.
-pub(super) struct Draft<K, V, L: Layout<K, V>> {
-    new: Ref<K, V, L>,
-    at: usize,
-    /// Where keys or prefixes, and values or entries, are.
-    keys: *mut u8,
-    rest: *mut u8,
-}
-
-impl<K, V, L: Layout<K, V>> Draft<K, V, L> {
-    /// Of so many entries.
-    #[inline]
-    pub(super) fn new(len: usize, pending: Option<Pending<K, V, L>>) -> Self {
-        debug_assert!(len <= LEAF_MAX);
-        let new = Ref::allocate(0, len, pending.map(|pending| pending.role));
-        if let Some(pending) = pending {
-            let parts = Ref::<K, V, L>::parts(0, len, true);
-            // SAFETY: a node of this kind ends with it.
-            unsafe {
-                new.0.as_ptr().cast::<u8>().add(parts.pending).cast::<Pending<K, V, L>>().write(pending)
-            };
-        }
-        let rest = if form::values_inline::<K, V, L>() { new.last() } else { new.entries().cast() };
-        Self { new, at: 0, keys: new.keys(), rest }
-    }
-
-    /// The next entry is a copy of another leaf's.
-    ///
-    /// # Safety
-    ///
-    /// That leaf holds something there, and the draft is not full.
-    #[inline(always)]
-    pub(super) unsafe fn copy(&mut self, from: Ref<K, V, L>, places: &[u8]) {
-        let keys = from.keys();
-        let rest = if form::values_inline::<K, V, L>() { from.last() } else { from.entries().cast() };
-        // SAFETY: the caller's promise. Keys and values that are copied are plain.
-        unsafe {
-            for &place in places {
-                let place = usize::from(place);
-                from.reads(place);
-                if form::keys_inline::<K, V, L>() {
-                    ptr::copy_nonoverlapping(
-                        keys.cast::<K>().add(place),
-                        self.keys.cast::<K>().add(self.at),
-                        1,
-                    );
-                } else if form::keys_prefixed::<K, V, L>() {
-                    self.keys.cast::<u64>().add(self.at).write(keys.cast::<u64>().add(place).read());
-                }
-                if form::values_inline::<K, V, L>() {
-                    ptr::copy_nonoverlapping(
-                        rest.cast::<V>().add(place),
-                        self.rest.cast::<V>().add(self.at),
-                        1,
-                    );
-                } else {
-                    let entry = rest.cast::<Boxed<K, V>>().add(place).read();
-                    self.rest.cast::<Boxed<K, V>>().add(self.at).write(entry);
-                }
-                self.at += 1;
-            }
-        }
-    }
-
-    /// The next entry is this one.
-    ///
-    /// # Safety
-    ///
-    /// The item can be read, and the draft is not full.
-    #[inline(always)]
-    pub(super) unsafe fn add(&mut self, item: &Item<K, V>, prefix: u64) {
-        // SAFETY: the caller's promise.
-        unsafe { self.new.set(self.at, item, prefix) };
-        self.at += 1;
-    }
-
-    /// The leaf, which the caller publishes or frees.
-    #[inline(always)]
-    pub(super) fn done(self) -> Ref<K, V, L> {
-        debug_assert_eq!(self.at, self.new.len());
-        self.new
     }
 }

@@ -9,7 +9,7 @@ use equivalent::Comparable;
 use super::cursor::Cursor;
 use super::entry::Item;
 use super::form::Layout;
-use super::node::Ref;
+use super::node::{Contents, Ref};
 use super::search::{self, Edge, Probe};
 use super::state::{Order, State};
 use super::{Raw, Taken};
@@ -29,6 +29,7 @@ pub(in crate::ordered_map) struct Scan<K, V, L: Layout<K, V>> {
 struct Side<K, V, L: Layout<K, V>> {
     cursor: Cursor<K, V, L>,
     leaf: Ref<K, V, L>,
+    contents: Contents<K, V, L>,
     /// Its places that held entries when it was read.
     order: Order,
     left: Range<usize>,
@@ -50,107 +51,172 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
     /// # Safety
     ///
     /// One guard protects the map from before the first call to the last. The edges are always the same.
-    #[inline]
+    #[inline(always)]
     pub(in crate::ordered_map) unsafe fn next<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
         &mut self,
         raw: &Raw<K, V, R, L>,
         edges: impl Fn() -> [Edge<'q, Q>; 2],
     ) -> Option<Item<K, V>> {
         loop {
-            if self.done {
-                return None;
-            }
-            let Some(side) = &mut self.front else {
-                let [start, end] = edges();
-                // SAFETY: the caller's promise.
-                let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, start) };
-                self.front = leaf.map(|leaf| {
-                    let order = leaf.order(leaf.state());
-                    // SAFETY: a leaf, protected by the caller's guard.
-                    let left =
-                        unsafe { search::before(leaf, &order, start)..search::before(leaf, &order, end) };
-                    Side { cursor, leaf, last: left.end < order.len(), left, order }
-                });
-                self.done = self.front.is_none();
-                continue;
-            };
-            if let Some(index) = side.left.next() {
+            let side = self.front.as_mut();
+            if let Some((side, index)) = side.and_then(|side| side.left.next().map(|index| (side, index))) {
                 // SAFETY: it is there.
-                let item = unsafe { side.leaf.item(side.order.place(index)) };
+                let item = unsafe { side.contents.item(side.order.place(index)) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
                 let ahead = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Less;
                 if !self.back_key.is_null() && !ahead(self.back_key) {
-                    self.done = true;
+                    self.finish();
                     return None;
                 }
                 self.front_key = item.key;
                 return Some(item);
             }
-            match (!side.last).then(|| side.cursor.right()).flatten() {
-                Some(leaf) => {
-                    let [_, end] = edges();
-                    side.leaf = leaf;
-                    side.order = leaf.order(leaf.state());
-                    // SAFETY: a leaf, protected by the caller's guard.
-                    side.left = 0..unsafe { search::before(leaf, &side.order, end) };
-                    side.last = side.left.end < side.order.len();
-                }
-                None => self.done = true,
+            // SAFETY: the caller's promise.
+            if self.done || !unsafe { self.forward(raw, edges()) } {
+                return None;
             }
         }
+    }
+
+    /// Goes to the next leaf; false if there is none.
+    ///
+    /// # Safety
+    ///
+    /// As for `next`.
+    #[inline(never)]
+    unsafe fn forward<Q: ?Sized + Comparable<K>, R: Reclaim>(
+        &mut self,
+        raw: &Raw<K, V, R, L>,
+        [start, end]: [Edge<'_, Q>; 2],
+    ) -> bool {
+        let side = match &mut self.front {
+            Some(side) => {
+                let Some(leaf) = (!side.last).then(|| side.cursor.right()).flatten() else {
+                    self.finish();
+                    return false;
+                };
+                side.is_in(leaf);
+                side
+            }
+            None => {
+                // SAFETY: the caller's promise.
+                let (cursor, Some(leaf)) = (unsafe { Cursor::seek(&raw.root, start) }) else {
+                    self.finish();
+                    return false;
+                };
+                let side = self.front.insert(Side::new(cursor, leaf));
+                // SAFETY: a leaf and its order.
+                side.left.start = unsafe { search::before(leaf, &side.order, start) };
+                side
+            }
+        };
+        // SAFETY: a leaf and its order.
+        side.left.end = unsafe { search::before(side.leaf, &side.order, end) };
+        side.last = side.left.end < side.order.len();
+        if let Some(next) = (!side.last).then(|| side.cursor.peek_right()).flatten() {
+            next.prefetch();
+        }
+        true
     }
 
     /// # Safety
     ///
     /// As for `next`.
-    #[inline]
+    #[inline(always)]
     pub(in crate::ordered_map) unsafe fn next_back<'q, Q: ?Sized + Comparable<K> + 'q, R: Reclaim>(
         &mut self,
         raw: &Raw<K, V, R, L>,
         edges: impl Fn() -> [Edge<'q, Q>; 2],
     ) -> Option<Item<K, V>> {
         loop {
-            if self.done {
-                return None;
-            }
-            let Some(side) = &mut self.back else {
-                let [start, end] = edges();
-                // SAFETY: the caller's promise.
-                let (cursor, leaf) = unsafe { Cursor::seek(&raw.root, end) };
-                self.back = leaf.map(|leaf| {
-                    let order = leaf.order(leaf.state());
-                    // SAFETY: a leaf, protected by the caller's guard.
-                    let left =
-                        unsafe { search::before(leaf, &order, start)..search::before(leaf, &order, end) };
-                    Side { cursor, leaf, last: left.start > 0, left, order }
-                });
-                self.done = self.back.is_none();
-                continue;
-            };
-            if let Some(index) = side.left.next_back() {
+            let side = self.back.as_mut();
+            if let Some((side, index)) =
+                side.and_then(|side| side.left.next_back().map(|index| (side, index)))
+            {
                 // SAFETY: it is there.
-                let item = unsafe { side.leaf.item(side.order.place(index)) };
+                let item = unsafe { side.contents.item(side.order.place(index)) };
                 // SAFETY: keys that were yielded are protected by the caller's guard.
                 let behind = |key: *const K| unsafe { (*item.key).cmp(&*key) } == Ordering::Greater;
                 if !self.front_key.is_null() && !behind(self.front_key) {
-                    self.done = true;
+                    self.finish();
                     return None;
                 }
                 self.back_key = item.key;
                 return Some(item);
             }
-            match (!side.last).then(|| side.cursor.left()).flatten() {
-                Some(leaf) => {
-                    let [start, _] = edges();
-                    side.leaf = leaf;
-                    side.order = leaf.order(leaf.state());
-                    // SAFETY: a leaf, protected by the caller's guard.
-                    side.left = unsafe { search::before(leaf, &side.order, start) }..side.order.len();
-                    side.last = side.left.start > 0;
-                }
-                None => self.done = true,
+            // SAFETY: the caller's promise.
+            if self.done || !unsafe { self.backward(raw, edges()) } {
+                return None;
             }
         }
+    }
+
+    /// Goes to the leaf before; false if there is none.
+    ///
+    /// # Safety
+    ///
+    /// As for `next`.
+    #[inline(never)]
+    unsafe fn backward<Q: ?Sized + Comparable<K>, R: Reclaim>(
+        &mut self,
+        raw: &Raw<K, V, R, L>,
+        [start, end]: [Edge<'_, Q>; 2],
+    ) -> bool {
+        let side = match &mut self.back {
+            Some(side) => {
+                let Some(leaf) = (!side.last).then(|| side.cursor.left()).flatten() else {
+                    self.finish();
+                    return false;
+                };
+                side.is_in(leaf);
+                side
+            }
+            None => {
+                // SAFETY: the caller's promise.
+                let (cursor, Some(leaf)) = (unsafe { Cursor::seek(&raw.root, end) }) else {
+                    self.finish();
+                    return false;
+                };
+                let side = self.back.insert(Side::new(cursor, leaf));
+                // SAFETY: a leaf and its order.
+                side.left.end = unsafe { search::before(leaf, &side.order, end) };
+                side
+            }
+        };
+        // SAFETY: a leaf and its order.
+        side.left.start = unsafe { search::before(side.leaf, &side.order, start) };
+        side.last = side.left.start > 0;
+        if let Some(next) = (!side.last).then(|| side.cursor.peek_left()).flatten() {
+            next.prefetch();
+        }
+        true
+    }
+
+    /// Nothing is left at either end.
+    #[cold]
+    fn finish(&mut self) {
+        self.done = true;
+        for side in [&mut self.front, &mut self.back].into_iter().flatten() {
+            side.left = 0..0;
+        }
+    }
+}
+
+impl<K, V, L: Layout<K, V>> Side<K, V, L> {
+    /// All of a leaf.
+    #[inline(always)]
+    fn new(cursor: Cursor<K, V, L>, leaf: Ref<K, V, L>) -> Self {
+        let order = leaf.order(leaf.state());
+        Self { cursor, leaf, contents: Contents::new(leaf), left: 0..order.len(), order, last: false }
+    }
+
+    /// All of the next leaf.
+    #[inline(always)]
+    fn is_in(&mut self, leaf: Ref<K, V, L>) {
+        self.leaf = leaf;
+        self.contents = Contents::new(leaf);
+        self.order = leaf.order(leaf.state());
+        self.left = 0..self.order.len();
     }
 }
 

@@ -48,6 +48,8 @@ const ONES: u64 = {
     }
     ones
 };
+/// For the number of a place in the log.
+const SLOT_BITS: u32 = 3;
 const LOGGED: u64 = ONES * FIELD;
 const SORTED: u64 = (1 << SHIFT) - 1;
 const _: () = assert!(LEAF_MAX <= SHIFT as usize && LOG <= 5);
@@ -99,6 +101,22 @@ impl State {
         apart.wrapping_sub(ONES) & !apart & ONES << (WIDTH - 1) != 0
     }
 
+    /// What is in the log in the order of its keys (see the second invariant): ranks, shifted, with slots, and how many these are.
+    #[inline(always)]
+    fn by_rank(self) -> ([u16; LOG], usize) {
+        const ABSENT: u16 = (GONE - 1) as u16;
+        // What is free or gone comes last.
+        let key = |slot: usize| (self.field(slot).wrapping_sub(1) & FIELD) as u16;
+        let keys: [u16; LOG] = core::array::from_fn(|slot| key(slot) << SLOT_BITS | slot as u16);
+        let (mut sorted, mut count) = ([0; LOG], 0);
+        for &key in &keys {
+            // Counted instead of sorted: no branch depends on what they are.
+            sorted[keys.iter().map(|&other| usize::from(other < key)).sum::<usize>()] = key;
+            count += usize::from(key >> SLOT_BITS < ABSENT);
+        }
+        (sorted, count)
+    }
+
     /// How many entries.
     #[inline(always)]
     pub(super) fn len(self) -> usize {
@@ -128,11 +146,14 @@ impl State {
     }
 }
 
+/// Room for [`PLACES`], and for what [`Order::new`] writes beyond.
+const ROOM: usize = PLACES + LEAF_MAX + 1;
+
 /// Places of a leaf that hold entries, in the order of their keys.
 #[derive(Clone, Copy)]
 pub(super) struct Order {
     len: u8,
-    places: [u8; PLACES],
+    places: [u8; ROOM],
 }
 
 impl PartialEq for Order {
@@ -141,57 +162,54 @@ impl PartialEq for Order {
     }
 }
 
+/// Each number at its own place.
+const ASCENDING: [u8; ROOM] = {
+    let (mut places, mut at) = ([0; ROOM], 0);
+    while at < ROOM {
+        places[at] = at as u8;
+        at += 1;
+    }
+    places
+};
+
 impl Order {
-    pub(super) const EMPTY: Self = Self { len: 0, places: [0; PLACES] };
+    pub(super) const EMPTY: Self = Self { len: 0, places: [0; ROOM] };
 
     /// Of a leaf with so many sorted places.
     #[inline]
     pub(super) fn new(state: State, sorted: usize) -> Self {
-        let mut order = Self::EMPTY;
-        if state.0 & !CLOSED == State::new(sorted, false).0 {
-            // The length of the whole array, which is known when this is compiled, for speed.
-            order.places = const {
-                let (mut places, mut at) = ([0; PLACES], 0);
-                while at < PLACES {
-                    places[at] = at as u8;
-                    at += 1;
-                }
-                places
-            };
-            order.len = sorted as u8;
-            return order;
-        }
-        let mut from = 0;
-        // By rank, and of the same rank as they stand: see the second invariant.
-        let mut rest = state.0 & LOGGED;
-        while rest != 0 {
-            let (mut least, mut at) = (GONE, 0);
-            for slot in 0..LOG {
-                let field = State(rest).field(slot);
-                if field != 0 && field < least {
-                    (least, at) = (field, slot);
-                }
+        debug_assert!(sorted <= LEAF_MAX);
+        let there = state.0 & SORTED;
+        let is_whole = there == (1 << sorted) - 1;
+        // Arrays are copied whole, whose lengths are known when this is compiled, for speed.
+        let mut order = Self { len: sorted as u8, places: ASCENDING };
+        if !is_whole {
+            order.len = 0;
+            let mut rest = there;
+            while rest != 0 {
+                order.push(rest.trailing_zeros() as usize);
+                rest &= rest - 1;
             }
-            if least == GONE {
-                break;
-            }
-            rest &= !(FIELD << (SHIFT + at as u32 * WIDTH));
-            order.sorted(state, from, least as usize - 1);
-            from = least as usize - 1;
-            order.push(sorted + at);
         }
-        order.sorted(state, from, sorted);
+        if state.0 & LOGGED != 0 {
+            order.merge(state, sorted, is_whole);
+        }
         order
     }
 
-    /// The sorted places that are there, of a range.
-    #[inline(always)]
-    fn sorted(&mut self, state: State, from: usize, until: usize) {
-        for place in from..until {
-            if state.has_sorted(place) {
-                self.push(place);
-            }
+    /// Puts what is in the log between the sorted places, which are there already.
+    #[inline]
+    fn merge(&mut self, state: State, sorted: usize, is_whole: bool) {
+        let before = self.places;
+        let (logged, count) = state.by_rank();
+        for (index, &key) in logged[..count].iter().enumerate() {
+            let (rank, slot) = (usize::from(key >> SLOT_BITS), usize::from(key) % (1 << SLOT_BITS));
+            let below = if is_whole { rank } else { (state.0 & ((1 << rank) - 1)).count_ones() as usize };
+            self.places[below + index] = (sorted + slot) as u8;
+            // All that may come behind.
+            self.places[below + index + 1..][..LEAF_MAX].copy_from_slice(&before[below..][..LEAF_MAX]);
         }
+        self.len += count as u8;
     }
 
     #[inline(always)]
@@ -221,7 +239,8 @@ impl Order {
     /// The place of the entry at `index`.
     #[inline(always)]
     pub(super) fn place(&self, index: usize) -> usize {
-        self.as_slice()[index].into()
+        debug_assert!(index < self.len());
+        self.places[index].into()
     }
 }
 
