@@ -431,8 +431,11 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     /// An inner node, and `index` is below its length.
     #[inline(always)]
     pub(super) unsafe fn slot<'n>(self, index: usize) -> &'n Slot<K, V, L> {
+        debug_assert!(self.level() > 0);
+        // Where an inner node's slots are does not depend on its level.
+        let slots = Self::parts(1, self.len(), false).last;
         // SAFETY: the caller's promise; the node lives as long as the caller uses what it reads.
-        unsafe { &*self.last().cast::<Slot<K, V, L>>().add(index) }
+        unsafe { &*self.0.as_ptr().cast::<u8>().add(slots).cast::<Slot<K, V, L>>().add(index) }
     }
 
     /// The key between children `index` and `index + 1`.
