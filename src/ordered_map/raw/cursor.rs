@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use equivalent::Comparable;
 
 use super::form::Layout;
-use super::node::{Ref, Slot, bare};
+use super::node::{self, Ref, Slot, bare};
 use super::search::{self, Edge};
 use crate::sync::Ordering;
 
@@ -73,24 +73,31 @@ impl<K, V, L: Layout<K, V>> Cursor<K, V, L> {
         self.step(|index, _| index.checked_sub(1), |node| node.len() - 1)
     }
 
-    /// The leaf that `right` will find, if it has the same parent and is not replaced before: a hint.
+    /// Asks for the leaf that `right` will find, if it has the same parent.
     #[inline]
-    pub(super) fn peek_right(&self) -> Option<Ref<K, V, L>> {
-        self.peek(|index, len| (index + 1 < len).then_some(index + 1))
+    pub(super) fn prefetch_right(&self) {
+        self.prefetch(|index, len| (index + 1 < len).then_some(index + 1));
     }
 
     /// The same for `left`.
     #[inline]
-    pub(super) fn peek_left(&self) -> Option<Ref<K, V, L>> {
-        self.peek(|index, _| index.checked_sub(1))
+    pub(super) fn prefetch_left(&self) {
+        self.prefetch(|index, _| index.checked_sub(1));
     }
 
     #[inline(always)]
-    fn peek(&self, next: impl Fn(usize, usize) -> Option<usize>) -> Option<Ref<K, V, L>> {
+    fn prefetch(&self, next: impl Fn(usize, usize) -> Option<usize>) {
+        // Models know no caches.
+        let Some(depth) = self.depth.checked_sub(1 + usize::from(cfg!(latchfree_loom)) * HEIGHT) else {
+            return;
+        };
         // SAFETY: written when the cursor came to this depth.
-        let (node, index) = unsafe { self.way[self.depth.checked_sub(1)?].assume_init() };
-        // SAFETY: within the node, which the guard of `seek` protects.
-        unsafe { load(node.slot(next(index, node.len())?)) }
+        let (node, index) = unsafe { self.way[depth].assume_init() };
+        if let Some(next) = next(index, node.len()) {
+            // Relaxed: nothing is read through the pointer.
+            // SAFETY: within the node, which the guard of `seek` protects.
+            node::prefetch(bare(unsafe { node.slot(next) }.load(Ordering::Relaxed)));
+        }
     }
 
     fn step(

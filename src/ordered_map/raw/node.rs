@@ -16,7 +16,7 @@ mod contents;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-pub(super) use self::contents::{Contents, Draft};
+pub(super) use self::contents::{Contents, Draft, prefetch};
 use super::entry::{Boxed, Item};
 use super::form::{self, Layout};
 use super::reschedule::{Move, Role};

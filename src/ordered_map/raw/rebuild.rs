@@ -33,6 +33,7 @@ use super::entry::Boxed;
 use super::form::Layout;
 use super::node::{Draft, Ref, Separator, Slot, frozen, is_frozen, is_needy};
 use super::search::{self, Edge};
+use super::state::Order;
 use super::{Above, Place, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
@@ -49,6 +50,9 @@ pub(super) const LEAF_MIN: usize = if SMALL { 1 } else { 8 };
 /// The same for inner nodes, in children. Not measured apart from leaves: a million entries need three levels of these.
 pub(super) const INNER_MAX: usize = if SMALL { 3 } else { 64 };
 pub(super) const INNER_MIN: usize = if SMALL { 2 } else { 16 };
+
+/// Nodes that a rebuilding makes or replaces, as a rule: room for them is asked for once.
+const FEW: usize = 4;
 
 /// How often one operation looks for work that it, or the work itself, has made. More than one for each level: what is
 /// left undone is seen by the next operation there.
@@ -83,13 +87,14 @@ struct Plan<K, V, L: Layout<K, V>> {
 }
 
 impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
-    fn new(level: u32) -> Self {
+    /// Of a node of so many children or a few more.
+    fn new(level: u32, len: usize) -> Self {
         Self {
             level,
-            children: Vec::new(),
-            separators: Vec::new(),
-            old: Vec::new(),
-            fresh: Vec::new(),
+            children: Vec::with_capacity(len + FEW),
+            separators: Vec::with_capacity(len + FEW),
+            old: Vec::with_capacity(FEW),
+            fresh: Vec::with_capacity(FEW),
             acquired: Vec::new(),
             dropped: Vec::new(),
         }
@@ -100,28 +105,32 @@ impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
     /// # Safety
     ///
     /// They are leaves that may be read.
-    unsafe fn leaves(&mut self, originals: &[Ref<K, V, L>], at_end: bool) {
+    unsafe fn leaves(&mut self, group: impl Iterator<Item = Ref<K, V, L>>, at_end: bool) {
+        let first = self.old.len();
+        self.old.extend(group);
         // Moves that are pending in them are decided here, and what they hide is left out. Their slots are frozen, so that no new
         // ones come; and they are closed, so that all see the same entries.
-        let entries: Vec<(Ref<K, V, L>, u8)> = originals
-            .iter()
-            .flat_map(|&leaf| {
-                leaf.abandon();
-                self.dropped.extend(leaf.replaced());
-                let order = leaf.order(leaf.close());
-                (0..order.len()).map(move |index| (leaf, order.as_slice()[index]))
-            })
-            .collect();
-        for piece in pieces(0, entries.len(), originals.len() > 1, at_end) {
-            let is_first = piece.start == 0;
+        let read = |&leaf: &Ref<K, V, L>| {
+            leaf.abandon();
+            self.dropped.extend(leaf.replaced());
+            (leaf, leaf.order(leaf.close()))
+        };
+        let group: Vec<(Ref<K, V, L>, Order)> = self.old[first..].iter().map(read).collect();
+        let total = group.iter().map(|(_, order)| order.len()).sum();
+        for piece in pieces(0, total, group.len() > 1, at_end) {
             let mut draft = Draft::new(piece.len(), None);
-            for &(leaf, place) in &entries[piece] {
-                // SAFETY: it is there in a leaf that the caller lets us read.
-                unsafe { draft.copy(leaf, &[place]) };
+            let mut begin = 0;
+            for (leaf, order) in &group {
+                let end = begin + order.len();
+                let within = |index: usize| index.clamp(begin, end) - begin;
+                let places = &order.as_slice()[within(piece.start)..within(piece.end)];
+                // SAFETY: they are there, in a leaf that the caller lets us read.
+                unsafe { draft.copy(*leaf, places) };
+                begin = end;
             }
             let leaf = draft.done();
             self.fresh.push(leaf);
-            if !is_first {
+            if piece.start > 0 {
                 // SAFETY: not empty: there are entries before and in every piece but the first.
                 let separator = unsafe { leaf.first_as_separator() };
                 if let Some(entry) = separator.entry {
@@ -132,7 +141,6 @@ impl<K, V, L: Layout<K, V>> Plan<K, V, L> {
             }
             self.children.push(leaf.as_ptr());
         }
-        self.old.extend_from_slice(originals);
     }
 
     /// Cuts the children of a group of adjacent inner nodes anew; `between` are the separators of the group.
@@ -247,7 +255,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         // SAFETY: within the node.
         let separator = |index: usize| unsafe { node.separator(index) };
 
-        let mut plan = Plan::new(node.level());
+        let mut plan = Plan::new(node.level(), count);
         plan.old.push(node);
         // A child that is too short takes part with the next one; the last one, with the one before.
         let short = |index: usize| is_needy(children[index]) && !is_long(child(index));
@@ -262,18 +270,15 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             }
             if end - index == 1 && (!is_needy(children[index]) || short(index)) {
                 plan.children.push(children[index]);
+            } else if node.level() == 1 {
+                plan.dropped.extend((index..end - 1).filter_map(|index| separator(index).entry));
+                // SAFETY: leaves, protected by the guard.
+                unsafe { plan.leaves((index..end).map(child), at_end && end == count) };
             } else {
                 let group: Vec<_> = (index..end).map(child).collect();
                 let between: Vec<_> = (index..end - 1).map(separator).collect();
                 // SAFETY: the children are protected by the guard and of the same level.
-                unsafe {
-                    if node.level() == 1 {
-                        plan.dropped.extend(between.iter().filter_map(|separator| separator.entry));
-                        plan.leaves(&group, at_end && end == count);
-                    } else {
-                        plan.inners(&group, &between, at_end && end == count);
-                    }
-                }
+                unsafe { plan.inners(&group, &between, at_end && end == count) };
             }
             index = end;
         }
@@ -283,9 +288,9 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     /// Gives a root that is a leaf, and too long, a parent.
     #[cold]
     fn grow(&self, leaf: Ref<K, V, L>, guard: &R::Guard) {
-        let mut plan = Plan::new(1);
+        let mut plan = Plan::new(1, 1);
         // SAFETY: a leaf, protected by the guard.
-        unsafe { plan.leaves(&[leaf], true) };
+        unsafe { plan.leaves(core::iter::once(leaf), true) };
         self.carry_out(&self.root, leaf.as_ptr(), plan, true, guard);
     }
 

@@ -113,8 +113,8 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
         // SAFETY: a leaf and its order.
         side.left.end = unsafe { search::before(side.leaf, &side.order, end) };
         side.last = side.left.end < side.order.len();
-        if let Some(next) = (!side.last).then(|| side.cursor.peek_right()).flatten() {
-            next.prefetch();
+        if !side.last {
+            side.cursor.prefetch_right();
         }
         true
     }
@@ -186,8 +186,8 @@ impl<K: Ord, V, L: Layout<K, V>> Scan<K, V, L> {
         // SAFETY: a leaf and its order.
         side.left.start = unsafe { search::before(side.leaf, &side.order, start) };
         side.last = side.left.start > 0;
-        if let Some(next) = (!side.last).then(|| side.cursor.peek_left()).flatten() {
-            next.prefetch();
+        if !side.last {
+            side.cursor.prefetch_left();
         }
         true
     }

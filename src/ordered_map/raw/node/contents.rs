@@ -3,8 +3,8 @@
 use core::ptr;
 
 use super::super::rebuild::LEAF_MAX;
-use super::{Boxed, Item, Layout, Pending, Ref, form};
-use crate::util::prefetch::prefetch;
+use super::{Boxed, Item, Layout, Node, Pending, Ref, form};
+use crate::util::prefetch;
 
 /// Where a leaf's keys and entries are, found once for any number of them.
 pub(in super::super) struct Contents<K, V, L: Layout<K, V>> {
@@ -99,13 +99,11 @@ impl<K, V, L: Layout<K, V>> Contents<K, V, L> {
     }
 }
 
-impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
-    /// Asks for what a scan is going to read of a leaf, whose length is not known yet.
-    #[inline(always)]
-    pub(in super::super) fn prefetch(self) {
-        for line in 0..LINES {
-            prefetch(self.as_ptr().cast::<u8>().wrapping_add(64 * line));
-        }
+/// Asks for what a scan is going to read of a leaf, whose length is not known yet.
+#[inline(always)]
+pub(in super::super) fn prefetch<K, V, L: Layout<K, V>>(leaf: *mut Node<K, V, L>) {
+    for line in 0..LINES {
+        prefetch::prefetch(leaf.cast::<u8>().wrapping_add(64 * line));
     }
 }
 
