@@ -446,6 +446,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let Some(slot) = leaf.claim() else { return Logged::Full };
         // SAFETY: claimed just now.
         unsafe { leaf.log(slot, item, Probe::new::<K>(key).stored()) };
+        // Of races for this leaf; the pause comes when the place is in use, or given up.
+        let (race, mut lost) = (ptr::from_ref(place.slot).cast(), false);
         loop {
             let without = out.map_or(state, |out| state.without(out, sorted));
             // SAFETY: a leaf and its state, but for a place.
@@ -454,12 +456,22 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             }
             match leaf.commit(state, without.with(slot, rank)) {
                 Ok(()) => {
-                    backoff::won(ptr::from_ref(place.slot).cast());
+                    if lost {
+                        backoff::rest(race);
+                    } else {
+                        backoff::won(race);
+                    }
                     // SAFETY: it is there; the guard protects the leaf from here on.
                     return Logged::Done(unsafe { leaf.item(sorted + slot) });
                 }
-                Err(now) if !now.is_closed() && same(now) => state = now,
-                Err(_) => return Logged::Changed,
+                Err(now) if !now.is_closed() && same(now) => {
+                    backoff::lost(race);
+                    (state, lost) = (now, true);
+                }
+                Err(_) => {
+                    backoff::lost_again(race);
+                    return Logged::Changed;
+                }
             }
         }
     }
@@ -488,44 +500,46 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         put.old
     }
 
-    /// Tries to take entries out of the place's leaf; counts and retires them.
+    /// Tries to take what is at some places out of the place's leaf; counts and retires it. False if the leaf changed.
+    #[inline]
     fn take<Q: ?Sized + Comparable<K>>(
         &self,
         mut place: Place<'_, K, V, L>,
-        gone: Order,
+        gone: &[u8],
         edge: Edge<'_, Q>,
         guard: &R::Guard,
-    ) -> Option<Taken<K, V, L>>
+    ) -> bool
     where
         K: Ord,
     {
-        let Some(leaf) = place.leaf else { return Some(Taken::none()) };
+        let Some(leaf) = place.leaf else { return true };
         let (sorted, left) = (leaf.len(), place.len() - gone.len());
-        let places = || gone.as_slice().iter().copied().map(usize::from);
+        let places = || gone.iter().copied().map(usize::from);
         let mut replaced = None;
         if !place.state.is_closed() && places().all(|place| Self::can_remove(place, sorted)) {
             let without = places().fold(place.state, |state, place| state.without(place, sorted));
+            let race = ptr::from_ref(place.slot).cast();
             if leaf.commit(place.state, without).is_err() {
-                return None;
+                backoff::lost_again(race);
+                return false;
             }
+            backoff::won(race);
         } else {
             if !place.close() || !self.has_room(left, edge, guard) {
-                return None;
+                return false;
             }
             let mut draft = Draft::new(left, None);
             let order = place.order();
-            for kept in order
-                .as_slice()
-                .chunk_by(|one, two| gone.as_slice().contains(one) == gone.as_slice().contains(two))
-            {
-                if !gone.as_slice().contains(&kept[0]) {
+            let goes = |place: &u8| gone.contains(place);
+            for kept in order.as_slice().chunk_by(|one, two| goes(one) == goes(two)) {
+                if !goes(&kept[0]) {
                     // SAFETY: these places are there, and counted.
                     unsafe { draft.copy(leaf, kept) };
                 }
             }
             // SAFETY: the new leaf is the old one without the places.
             if !unsafe { self.exchange(&place, draft.done()) } {
-                return None;
+                return false;
             }
             replaced = Some(leaf);
         }
@@ -537,7 +551,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         if left < LEAF_MIN && !place.is_root {
             self.tend(edge, guard);
         }
-        Some(Taken { leaf: Some(leaf), order: gone, range: 0..gone.len() })
+        true
     }
 }
 

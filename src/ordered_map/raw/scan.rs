@@ -450,7 +450,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         // SAFETY: it was there.
         let edge = Edge::Below(Probe::new::<K>(unsafe { &*leaf.item(doomed.place(0)).key }));
         let place = self.place(edge, guard);
-        place.leaf == Some(leaf) && place.state == state && self.take(place, doomed, edge, guard).is_some()
+        place.leaf == Some(leaf) && place.state == state && self.take(place, doomed.as_slice(), edge, guard)
     }
 }
 

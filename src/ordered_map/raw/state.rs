@@ -120,12 +120,13 @@ impl State {
     /// How many entries.
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        let logged = if self.0 & LOGGED == 0 {
-            0
-        } else {
-            (0..LOG).filter(|&slot| self.logged(slot).is_some()).count()
-        };
-        (self.0 & SORTED).count_ones() as usize + logged
+        // The highest bit of each field that is not zero: by the carry of the others, or its own.
+        const HIGHEST: u64 = ONES << (WIDTH - 1);
+        const OTHERS: u64 = LOGGED ^ HIGHEST;
+        let nonzero = |fields: u64| (((fields & OTHERS) + OTHERS) | fields) & HIGHEST;
+        // Neither free nor gone, which is all ones.
+        let logged = nonzero(self.0 & LOGGED) & nonzero(!self.0 & LOGGED);
+        ((self.0 & SORTED) | logged).count_ones() as usize
     }
 
     /// Without a place, in a leaf of so many sorted ones.
@@ -194,6 +195,7 @@ impl Order {
         if state.0 & LOGGED != 0 {
             order.merge(state, sorted, is_whole);
         }
+        debug_assert_eq!(order.len(), state.len());
         order
     }
 

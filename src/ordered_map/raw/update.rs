@@ -86,8 +86,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 }
                 (Operation::Remove, Ok(index)) => {
                     let edge = Edge::Below(Probe::new::<K>(&key));
-                    if let Some(mut taken) = self.take(place, Order::from_iter([index]), edge, guard) {
-                        return Computed::Removed(taken.next().expect("one was taken"));
+                    if self.take(place, &[index as u8], edge, guard) {
+                        return Computed::Removed(current.expect("it was found"));
                     }
                 }
                 (Operation::Remove, Err(_)) => return Computed::Absent,
@@ -157,7 +157,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             if !wanted {
                 return Err(current);
             }
-            if self.take(place, Order::from_iter([index]), Edge::Below(probe), guard).is_some() {
+            if self.take(place, &[index as u8], Edge::Below(probe), guard) {
                 return Ok(Some(current));
             }
         }
@@ -222,8 +222,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             if gone.len() == 0 {
                 return Taken::none();
             }
-            if let Some(taken) = self.take(place, gone, edge, guard) {
-                return taken;
+            if self.take(place, gone.as_slice(), edge, guard) {
+                return Taken { leaf: place.leaf, order: gone, range: 0..gone.len() };
             }
         }
     }
