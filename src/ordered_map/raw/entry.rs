@@ -13,7 +13,6 @@
 //! key lies in a box of its own, which a bit of the leaf's pointer tells apart and which takes over the leaf's share of the
 //! first box. One step lies between a leaf and a value, however often it gets another key.
 
-use alloc::alloc::{dealloc, handle_alloc_error};
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::{self, NonNull};
@@ -21,6 +20,7 @@ use core::ptr::{self, NonNull};
 use super::form::{self, Layout};
 use crate::reclaim::Retired;
 use crate::sync::{AtomicUsize, Ordering};
+use crate::util::recycle;
 
 /// The key was moved out; beside the count of owners.
 const TAKEN: usize = 1 << (usize::BITS - 1);
@@ -56,10 +56,8 @@ struct Moved<K, V> {
 
 /// Memory of its own for a box.
 fn allocate<T>(contents: T) -> NonNull<T> {
-    let layout = core::alloc::Layout::new::<T>();
-    // SAFETY: the layout is that of a type with a counter in it, so its size is not zero.
-    let new = unsafe { alloc::alloc::alloc(layout) }.cast::<T>();
-    let Some(new) = NonNull::new(new) else { handle_alloc_error(layout) };
+    // The layout is that of a type with a counter in it, so its size is not zero.
+    let new = recycle::allocate(core::alloc::Layout::new::<T>()).cast::<T>();
     // SAFETY: allocated for it just now.
     unsafe { new.write(contents) };
     new
@@ -209,7 +207,7 @@ unsafe fn release<K, B>(this: NonNull<u8>) {
     impl Drop for Free {
         fn drop(&mut self) {
             // SAFETY: allocated with this layout in `allocate`, and the last owner frees it.
-            unsafe { dealloc(self.0.as_ptr(), self.1) }
+            unsafe { recycle::free(self.0, self.1) }
         }
     }
     let named = this.cast::<Named<K>>();
