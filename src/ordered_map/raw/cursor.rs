@@ -87,10 +87,11 @@ impl<K, V, L: Layout<K, V>> Cursor<K, V, L> {
 
     #[inline(always)]
     fn prefetch(&self, next: impl Fn(usize, usize) -> Option<usize>) {
-        // Models know no caches.
-        let Some(depth) = self.depth.checked_sub(1 + usize::from(cfg!(latchfree_loom)) * HEIGHT) else {
+        // Models know no caches, and another load makes them longer.
+        if cfg!(latchfree_loom) {
             return;
-        };
+        }
+        let Some(depth) = self.depth.checked_sub(1) else { return };
         // SAFETY: written when the cursor came to this depth.
         let (node, index) = unsafe { self.way[depth].assume_init() };
         if let Some(next) = next(index, node.len()) {

@@ -107,7 +107,7 @@ impl State {
         const ABSENT: u16 = (GONE - 1) as u16;
         // What is free or gone comes last.
         let key = |slot: usize| (self.field(slot).wrapping_sub(1) & FIELD) as u16;
-        let keys: [u16; LOG] = core::array::from_fn(|slot| key(slot) << SLOT_BITS | slot as u16);
+        let keys: [u16; LOG] = core::array::from_fn(|slot| (key(slot) << SLOT_BITS) | slot as u16);
         let (mut sorted, mut count) = ([0; LOG], 0);
         for &key in &keys {
             // Counted instead of sorted: no branch depends on what they are.
