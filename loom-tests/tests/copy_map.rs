@@ -356,7 +356,7 @@ models_without_barriers! {
     }
 
     /// The same while two buckets become one.
-    iteration_of_less(Some(2), 300) {
+    iteration_of_less(Some(2), 120) {
         let map = sized(4, &[A, B]);
         let shrink = go(&map, |map| map.shrink_to_fit());
         assert_eq!(keys(&map), [A, B]);

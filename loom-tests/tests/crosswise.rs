@@ -198,7 +198,7 @@ of_both! { TotalOrder as hash_map, copy_map:
     updates(160, 28)
     two_maps(60, 60)
     in_a_block(90, 90)
-    moved(240, 190)
+    moved(240, 150)
     moved_block(210, 95)
     two_readers(1000, 1000)
 }

@@ -12,6 +12,19 @@ use crate::reclaim::Retired;
 /// A hash and its entry.
 pub(in crate::hash_map) type Listed<I> = (u64, I);
 
+/// Appends those of some entries that are chosen, without a branch: which ones are is a matter of chance.
+#[inline(always)]
+pub(super) fn append_chosen<I: Copy, const N: usize>(out: &mut Vec<Listed<I>>, entries: [(bool, I); N]) {
+    out.reserve(N);
+    let (mut len, spare) = (0, out.spare_capacity_mut());
+    for (chosen, entry) in entries {
+        spare[len].write((0, entry));
+        len += usize::from(chosen);
+    }
+    // SAFETY: so many were written, into memory that was reserved.
+    unsafe { out.set_len(out.len() + len) };
+}
+
 /// Entries by hash, immutable.
 pub(in crate::hash_map) struct Block<I> {
     entries: Box<[Listed<I>]>,

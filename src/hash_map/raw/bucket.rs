@@ -12,8 +12,9 @@
 //! 1. A place changes hands only by way of `Free`: claimed by an operation (`Trying`), committed by it (`Valid`), freed by the
 //!    operation that takes its entry out, or by the one that claimed it and did not commit.
 //! 2. All commits of a bucket are exchanges of its header. A frozen header admits no claim and no commit.
-//! 3. A migration seals the link of a bucket that has no second line: none comes later, which nobody would free, and with it
-//!    no block.
+//! 3. A second line is linked by an operation that has claimed one of its places, and gives that back later; or for a block, which
+//!    `FROZEN` announces. So behind a header that a migration froze and that says neither, nothing is linked any more. Behind others
+//!    the migration seals the link if there is no line, and freezes the block: none comes later, which nobody would free.
 
 use alloc::boxed::Box;
 use core::ptr::{self, NonNull};
@@ -25,8 +26,10 @@ use crate::reclaim::Retired;
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::util::prefetch::prefetch;
+use crate::util::recycle;
 
-/// What a bucket's places hold: atomics whose zero is *never written*.
+/// What a bucket's places hold: atomics for which zero will do where nothing was written yet.
 pub(in crate::hash_map) trait Slot: Sized {
     /// An entry, as lists and blocks have it.
     type Item: Copy;
@@ -35,12 +38,20 @@ pub(in crate::hash_map) trait Slot: Sized {
     type Lanes: AsRef<[Self]>;
     /// Entries a bucket, on average, from which on a table grows.
     const LOAD: usize;
+    /// So many entries are moved into a bucket's lines.
+    const MOST: usize;
 
     fn never() -> Self;
     fn lanes() -> Self::Lanes;
 
+    /// Writes a slot that is the caller's alone.
+    fn write(&self, entry: Self::Item);
+
+    /// Asks for the entries in the lines, if they are elsewhere.
+    fn prefetch_all(bucket: &Bucket<Self>);
+
     /// Freezes what a frozen header leaves changeable in the lines: what they hold is fixed from then on.
-    fn freeze_lines(bucket: &Bucket<Self>);
+    fn freeze_lines(bucket: &Bucket<Self>, header: Header<Self::Layout>);
 
     /// Puts the entries of the lines into `out`. Exact if the lines are frozen. Else each is an entry that was in the map at some
     /// time since the call, and those are among them that were throughout. The header that it goes by may be newer than `header`.
@@ -50,9 +61,6 @@ pub(in crate::hash_map) trait Slot: Sized {
         hash: impl Fn(Self::Item) -> u64,
         out: &mut alloc::vec::Vec<Listed<Self::Item>>,
     );
-
-    /// Fills a bucket of a new table with entries that every helper finds the same and in the same order, and opens it.
-    fn fill(bucket: &Bucket<Self>, entries: &[Listed<Self::Item>]);
 }
 
 #[repr(align(64))]
@@ -62,8 +70,8 @@ pub(in crate::hash_map) struct Bucket<T: Slot> {
     link: AtomicPtr<Extra<T>>,
 }
 
-/// A bucket's second line. It comes when the first is full, and stays as long as the bucket.
-#[repr(align(64))]
+/// A bucket's second line. It comes when the first is full, and stays as long as the bucket. Its memory goes round, as entries' does:
+/// asked for whole lines, allocators take several times as long, and a migration makes and frees many.
 pub(super) struct Extra<T: Slot> {
     pub(super) slots: [T; EXTRAS],
     /// The block that has replaced the lines, if there is one.
@@ -71,8 +79,16 @@ pub(super) struct Extra<T: Slot> {
 }
 
 impl<T: Slot> Extra<T> {
-    pub(super) fn new() -> Box<Self> {
-        Box::new(Self { slots: core::array::from_fn(|_| T::never()), block: AtomicPtr::new(ptr::null_mut()) })
+    fn new() -> NewExtra<T> {
+        let extra = recycle::allocate(alloc::alloc::Layout::new::<Self>()).cast::<Self>();
+        // SAFETY: allocated for it.
+        unsafe {
+            extra.write(Self {
+                slots: core::array::from_fn(|_| T::never()),
+                block: AtomicPtr::new(ptr::null_mut()),
+            });
+        }
+        NewExtra(extra)
     }
 }
 
@@ -100,6 +116,17 @@ impl<T: Slot> Bucket<T> {
         object(self.link.load(Ordering::Acquire)).map(|extra| unsafe { extra.as_ref() })
     }
 
+    /// Asks for the second line.
+    #[inline]
+    pub(super) fn prefetch_extra(&self) {
+        // Relaxed: a hint; nothing is read through it.
+        if let Some(extra) = object(self.link.load(Ordering::Relaxed)) {
+            prefetch(extra.as_ptr());
+            // It may lie across two.
+            prefetch(extra.as_ptr().wrapping_add(1).cast::<u8>().wrapping_sub(1));
+        }
+    }
+
     /// A place's slot. The second line is there if the place was claimed, or is valid.
     #[inline(always)]
     pub(super) fn slot(&self, place: usize) -> &T {
@@ -112,15 +139,19 @@ impl<T: Slot> Bucket<T> {
     /// Claims a free place of a header that was read; the header with the claim.
     #[inline(always)]
     pub(super) fn claim(&self, header: Header<T::Layout>, place: usize) -> Option<Header<T::Layout>> {
-        if place >= T::Layout::LANES && !self.need_extra() {
+        // Made before, for there may be no memory for it; linked after (invariant 3).
+        let extra = (place >= T::Layout::LANES && self.extra().is_none()).then(Extra::new);
+        // Acquire: after the place was freed. Release: who sees the header frozen with the claim seals the link. Losing means that
+        // the header changed: another claim, commit or removal.
+        let new = header.claimed(place);
+        self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        if let Some(extra) = extra
+            && !self.link(extra)
+        {
+            self.free(place);
             return None;
         }
-        // Acquire: after the place was freed. Release: who sees the second line full sees the line. Losing means that the
-        // header changed: another claim, commit or removal.
-        let new = header.claimed(place);
-        let claimed =
-            self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        claimed.then_some(new)
+        Some(new)
     }
 
     /// Frees a place that is the caller's to free.
@@ -136,30 +167,35 @@ impl<T: Slot> Bucket<T> {
     }
 
     /// As `need_extra`, with a line that was made.
-    pub(super) fn link(&self, extra: Box<Extra<T>>) -> bool {
-        let extra = Box::into_raw(extra);
+    fn link(&self, extra: NewExtra<T>) -> bool {
+        let new = extra.0.as_ptr();
         // Release: publishes the line; pairs with the Acquire in `extra`. Losing means that there is one, or that the link is
         // sealed.
-        match self.link.compare_exchange(ptr::null_mut(), extra, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => true,
-            Err(now) => {
-                // SAFETY: ours, from above, and not published.
-                drop(unsafe { Box::from_raw(extra) });
-                object(now).is_some()
+        match self.link.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                core::mem::forget(extra);
+                true
             }
+            Err(now) => object(now).is_some(),
         }
     }
 
-    /// Freezes the header: no claim, no commit any more.
-    pub(super) fn freeze_header(&self) -> Header<T::Layout> {
-        let header = self.header();
-        if header.is_frozen() {
-            return header;
+    /// Freezes the header of a bucket that becomes a block: no claim, no commit any more.
+    pub(super) fn freeze_for_block(&self) {
+        // SeqCst: as in `freeze_for_move`.
+        self.header.fetch_or(Header::<T::Layout>::FROZEN, Ordering::SeqCst);
+    }
+
+    /// Freezes the header of a bucket that is moved: no claim, no commit any more. True for the one who did it.
+    pub(super) fn freeze_for_move(&self) -> (Header<T::Layout>, bool) {
+        let moving = Header::<T::Layout>::MOVING;
+        let mut old = self.header();
+        if old.0 & moving == 0 {
+            // SeqCst: after all commits; whoever sees the bit sees what its setter saw, the next table above all, and who does not
+            // comes before all that is done elsewhere because of it.
+            old = Header::new(self.header.fetch_or(moving, Ordering::SeqCst));
         }
-        let freeze = Header::<T::Layout>::FREEZE;
-        // SeqCst: after all commits; whoever sees the bit sees what its setter saw, and who does not comes before all that is done
-        // elsewhere because of it.
-        Header::new(self.header.fetch_or(freeze, Ordering::SeqCst) | freeze)
+        (Header::new(old.0 | moving), old.0 & moving == 0)
     }
 
     /// The block that has replaced the lines, with its tag.
@@ -194,7 +230,7 @@ impl<T: Slot> Bucket<T> {
         // Acquire: as in `block`.
         let mut tagged = extra.block.load(Ordering::Acquire);
         while !is_frozen(tagged) {
-            // SeqCst: as in `freeze_header`. Losing means that it was frozen or changed, which cannot go on for ever without operations
+            // SeqCst: as in `freeze_for_move`. Losing means that it was frozen or changed, which cannot go on for ever without operations
             // that succeed.
             match extra.block.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
@@ -204,31 +240,52 @@ impl<T: Slot> Bucket<T> {
         object(tagged)
     }
 
-    /// Fills a bucket of a new table with a block, behind a second line that is there or comes with it; the header says
-    /// already that nothing else will be done with them.
-    pub(super) fn fill_block(&self, entries: &[Listed<T::Item>]) {
-        self.need_extra();
-        // Losing means that another helper was first.
-        self.set_block(ptr::null_mut(), Block::new(entries));
+    /// Fills a bucket of a new table, which only the caller may do, and opens it. False if it does not hold so many entries, or
+    /// another helper makes it a block; then the caller has to, too.
+    #[must_use]
+    pub(super) fn fill(&self, entries: impl Iterator<Item = Listed<T::Item>>) -> bool {
+        let mut header = Header::EMPTY;
+        let mut extra: Option<NewExtra<T>> = None;
+        for (place, (hash, entry)) in entries.enumerate() {
+            if place == T::MOST {
+                return false;
+            }
+            match self.slots.as_ref().get(place) {
+                Some(slot) => slot.write(entry),
+                None => extra.get_or_insert_with(Extra::new).slot(place).write(entry),
+            }
+            header = header.filled(place, Header::<T::Layout>::tag(hash));
+        }
+        if let Some(extra) = extra {
+            // That there is one means that another helper makes it a block, and what was written here is never read.
+            self.link(extra);
+        }
+        self.open(Header::UNINIT, header)
     }
 
-    /// Opens a bucket of a new table, if it is as it should be.
-    pub(super) fn open(&self, from: Header<T::Layout>, to: Header<T::Layout>) {
-        // Losing means that another helper opened it, or does it another way. From here on the bucket is where its entries are,
-        // and the buckets they came from are not.
-        self.take(from, to);
+    /// Fills a bucket of a new table as a block, which any number of helpers can do, and opens it, unless it is open.
+    pub(super) fn fill_as_block(&self, entries: &[Listed<T::Item>]) {
+        self.open(Header::UNINIT, Header::BLOCKING);
+        if self.header() == Header::BLOCKING {
+            self.need_extra();
+            // Losing means that another helper was first.
+            self.set_block(ptr::null_mut(), Block::new(entries));
+            self.open(Header::BLOCKING, Header::BLOCK);
+        }
     }
 
     /// Changes the header of a bucket of a new table, if it is as it should be.
-    pub(super) fn take(&self, from: Header<T::Layout>, to: Header<T::Layout>) -> bool {
-        // SeqCst: publishes what is in the bucket, after what other helpers did with it, and sends look-ups here.
+    fn open(&self, from: Header<T::Layout>, to: Header<T::Layout>) -> bool {
+        // SeqCst: publishes what is in the bucket, after what other helpers did with it, and sends look-ups here. Losing means that
+        // another helper opened it, or fills it another way. From the opening on the bucket is where its entries are, and the
+        // buckets they came from are not.
         self.header.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Frees the second line and the block, and no entries.
     pub(super) fn free_extra(&mut self) {
         if let Some(extra) = object(self.link.with_mut(|extra| *extra)) {
-            // SAFETY: from `Box::into_raw`; the bucket is not shared any more.
+            // SAFETY: linked, and the bucket is not shared any more.
             unsafe { Extra::<T>::free(extra.cast()) };
         }
     }
@@ -243,13 +300,32 @@ impl<T: Slot> Bucket<T> {
 impl<T: Slot> Extra<T> {
     /// # Safety
     ///
-    /// From `Box::into_raw`, and nobody reaches it any more.
+    /// From `new`, and nobody reaches it any more.
     unsafe fn free(extra: NonNull<u8>) {
-        // SAFETY: the caller's promise.
-        let mut extra = unsafe { Box::from_raw(extra.cast::<Self>().as_ptr()) };
-        if let Some(block) = object(extra.block.with_mut(|block| *block)) {
-            // SAFETY: as above; a block that was replaced was retired apart.
+        // SAFETY: the caller's promise; read out once, and never looked at again.
+        let mut contents = unsafe { extra.cast::<Self>().read() };
+        // SAFETY: allocated so, and what was in it is ours.
+        unsafe { recycle::free(extra, alloc::alloc::Layout::new::<Self>()) };
+        if let Some(block) = object(contents.block.with_mut(|block| *block)) {
+            // SAFETY: from `Box::into_raw`, and reached from here only; a block that was replaced was retired apart.
             drop(unsafe { Box::from_raw(block.as_ptr()) });
         }
+    }
+}
+
+/// A second line that is not linked yet; freed if it never is.
+struct NewExtra<T: Slot>(NonNull<Extra<T>>);
+
+impl<T: Slot> NewExtra<T> {
+    fn slot(&self, place: usize) -> &T {
+        // SAFETY: ours.
+        &unsafe { self.0.as_ref() }.slots[place - T::Layout::LANES]
+    }
+}
+
+impl<T: Slot> Drop for NewExtra<T> {
+    fn drop(&mut self) {
+        // SAFETY: from `new`, and nobody else reaches it.
+        unsafe { Extra::<T>::free(self.0.cast()) };
     }
 }

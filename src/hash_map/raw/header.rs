@@ -1,13 +1,16 @@
 //! The header word of a bucket: what each of its places is, in 64 bits that change together.
 //!
 //! ```text
-//!   Six      63     58   57     56    55      42 41                              0
-//!            | version | frozen | init | 7 x 2   | 6 x 7                           |
-//!   Three    63     37   36     35    34      21 20            0
-//!            | version | frozen | init | 7 x 2   | 3 x 7         |
-//!                                        extra     lanes: 0 free, 1 trying, 2 dead, 4..=127 the tag of a valid entry
-//!                                        places: 0 free, 1 trying, 2 dead, 3 valid
+//!   Six      63     59   58       57      56    55      42 41                              0
+//!            | version | moving | frozen | init | 7 x 2   | 6 x 7                           |
+//!   Three    63     38   37       36      35    34      21 20            0
+//!            | version | moving | frozen | init | 7 x 2   | 3 x 7         |
+//!                                                 extra     lanes: 0 free, 1 trying, 2 dead, 4..=127 the tag of a valid entry
+//!                                                 places: 0 free, 1 trying, 2 dead, 3 valid
 //! ```
+//! A bucket that is in use has `init`. With neither of the other two its entries are in its lines, and change. `Frozen` says that
+//! they are in its block, or will be; `moving`, that they go to another table and are what they were when it was set.
+//!
 //! A tag is seven bits of the entry's hash, so one look at one word names the places that an entry may be in: in all
 //! lanes at once, by arithmetic on the whole word.
 
@@ -87,9 +90,12 @@ impl<L: Layout> Header<L> {
     /// Where the extra places begin.
     const EXTRA: usize = L::LANES * LANE_BITS;
     const INIT: u64 = 1 << (Self::EXTRA + 14);
-    const FROZEN: u64 = 1 << (Self::EXTRA + 15);
+    /// What freezes a bucket that becomes a block.
+    pub(super) const FROZEN: u64 = 1 << (Self::EXTRA + 15);
+    /// What freezes a bucket that is moved.
+    pub(super) const MOVING: u64 = 1 << (Self::EXTRA + 16);
     /// The version's lowest bit; it has all that are above.
-    const VERSION: u64 = 1 << if MODELS { 64 - L::MODEL_VERSION as usize } else { Self::EXTRA + 16 };
+    const VERSION: u64 = 1 << if MODELS { 64 - L::MODEL_VERSION as usize } else { Self::EXTRA + 17 };
     const ONES: u64 = ones(L::LANES, 0, LANE_BITS);
     const LANE_MASK: u64 = Self::ONES * ((1 << LANE_BITS) - 1);
     const HIGHS: u64 = Self::ONES << (LANE_BITS - 1);
@@ -100,16 +106,12 @@ impl<L: Layout> Header<L> {
 
     /// Of a bucket of a table that is being filled from another: nothing was moved here yet.
     pub(super) const UNINIT: Self = Self::new(0);
-    /// The same, and one helper writes its slots.
-    pub(super) const FILLING: Self = Self::new(Self::FROZEN);
-    /// The same, and a block is put behind its link, whoever wrote its slots.
-    pub(super) const BLOCKING: Self = Self::new(Self::FROZEN | Self::VERSION);
+    /// The same, and a block is put behind its link, whoever writes its slots.
+    pub(super) const BLOCKING: Self = Self::new(Self::FROZEN);
     /// Of an empty bucket that is in use.
     pub(super) const EMPTY: Self = Self::new(Self::INIT);
     /// Of a bucket that is in the form of a block from the start.
     pub(super) const BLOCK: Self = Self::new(Self::INIT | Self::FROZEN);
-    /// What freezes a bucket.
-    pub(super) const FREEZE: u64 = Self::FROZEN;
 
     pub(super) const fn new(bits: u64) -> Self {
         Self(bits, PhantomData)
@@ -125,7 +127,7 @@ impl<L: Layout> Header<L> {
     /// In use, and its line is where its entries are.
     #[inline(always)]
     pub(super) fn is_live(self) -> bool {
-        self.0 & (Self::INIT | Self::FROZEN) == Self::INIT
+        self.0 & (Self::INIT | Self::FROZEN | Self::MOVING) == Self::INIT
     }
 
     #[inline(always)]
@@ -135,7 +137,13 @@ impl<L: Layout> Header<L> {
 
     #[inline(always)]
     pub(super) fn is_frozen(self) -> bool {
-        self.0 & Self::FROZEN != 0
+        self.0 & (Self::FROZEN | Self::MOVING) != 0
+    }
+
+    /// Of a bucket that is moved: there may be a block, or an operation that is about to link a second line.
+    #[inline(always)]
+    pub(super) fn is_open_behind(self) -> bool {
+        self.0 & (Self::FROZEN | (Self::EXTRA_ONES * 3)) != 0
     }
 
     /// The lanes that have this tag, as a set of bits of which each lane has one.
@@ -160,6 +168,12 @@ impl<L: Layout> Header<L> {
     #[inline(always)]
     pub(super) fn lane(bits: u64) -> usize {
         bits.trailing_zeros() as usize / LANE_BITS
+    }
+
+    /// Whether a lane is in a set of them.
+    #[inline(always)]
+    pub(super) fn has(bits: u64, lane: usize) -> bool {
+        bits >> (lane * LANE_BITS + LANE_BITS - 1) & 1 != 0
     }
 
     /// Some place of the second line is valid.
@@ -259,7 +273,8 @@ mod tests {
     use super::*;
 
     fn bits_do_not_overlap<L: Layout>() {
-        let all = (0..Header::<L>::PLACES).fold(Header::<L>::INIT | Header::<L>::FROZEN, |bits, place| {
+        let all = Header::<L>::INIT | Header::<L>::FROZEN | Header::<L>::MOVING;
+        let all = (0..Header::<L>::PLACES).fold(all, |bits, place| {
             assert_eq!(bits & Header::<L>::mask(place), 0, "place {place}");
             bits | Header::<L>::mask(place)
         });
@@ -323,11 +338,11 @@ mod tests {
     #[test]
     fn a_wrapping_version_revokes_the_other_claims() {
         let mut header = Header::<Six>::EMPTY.claimed(3).claimed(8);
-        for version in 1..=64_u64 {
+        for version in 1..=32_u64 {
             let place = header.free().unwrap();
             header = header.claimed(place).committed(place, 5);
-            assert_eq!(header.0 / Header::<Six>::VERSION, version % 64);
-            let claim = if version < 64 { Place::Trying } else { Place::Dead };
+            assert_eq!(header.0 / Header::<Six>::VERSION, version % 32);
+            let claim = if version < 32 { Place::Trying } else { Place::Dead };
             assert_eq!((header.place(3), header.place(8)), (claim, claim));
             assert!(header.is_live() && header.is_valid(place));
             header = header.freed(place);

@@ -259,11 +259,13 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 // SAFETY: reached from a bucket, under the caller's guard.
                 Some(block) => return (table, bucket, Form::Block(tagged, unsafe { block.as_ref() })),
                 None => {
-                    M::Slot::freeze_lines(bucket);
+                    M::Slot::freeze_lines(bucket, header);
                     let mut entries = Vec::new();
-                    M::Slot::read(bucket, bucket.header(), |entry| self.kind.hash(entry), &mut entries);
-                    // Losing means that another thread did it, or that a migration began.
-                    bucket.set_block(ptr::null_mut(), Block::new(&entries));
+                    M::Slot::read(bucket, header, |entry| self.kind.hash(entry), &mut entries);
+                    // Losing either means that another thread did it, or that a migration began.
+                    if bucket.need_extra() {
+                        bucket.set_block(ptr::null_mut(), Block::new(&entries));
+                    }
                 }
             }
         }
@@ -311,9 +313,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         self.crowded(table);
         match self.next(table) {
             Some(next) => self.move_unit_of(table, next, hash),
-            // A block goes behind a second line.
-            None if bucket.need_extra() => _ = bucket.freeze_header(),
-            None => {} // a migration began
+            None => bucket.freeze_for_block(),
         }
     }
 

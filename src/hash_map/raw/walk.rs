@@ -15,6 +15,15 @@ use super::{Hashed, Kind, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
 
+/// Buckets that a walk gathers at once, once it is under way: so many that what is done once for all of them does not count, and that
+/// boxed entries are on their way to the cache when they are asked for. At 65,536 entries, with 1, 4, 16 and 64.
+pub(super) const STRIDE: usize = 16;
+
+/// How far a walk goes ahead: one bucket first, for who wants one entry, then twice as many each time.
+pub(super) fn lengthened(stride: usize) -> usize {
+    (2 * stride).min(STRIDE)
+}
+
 /// Where a walk over a map is that nothing protects between two steps: at a prefix, for which each step looks anew. So it holds
 /// no guard, and yields copies.
 pub(in crate::hash_map) struct Cursor<I> {
@@ -22,6 +31,8 @@ pub(in crate::hash_map) struct Cursor<I> {
     /// The next prefix, and the end.
     prefix: u64,
     end: u64,
+    /// Prefixes that are gathered next, at once.
+    stride: usize,
     /// What was gathered and not yielded yet.
     gathered: Vec<Listed<I>>,
 }
@@ -34,6 +45,7 @@ impl<I: Copy> Cursor<I> {
             bits: bits.unwrap_or(0),
             prefix: 0,
             end: bits.map_or(0, |bits| 1 << bits),
+            stride: 1,
             gathered: Vec::new(),
         }
     }
@@ -50,12 +62,20 @@ impl<I: Copy> Cursor<I> {
             if self.prefix == self.end {
                 return None;
             }
-            let guard = R::pin();
-            if let Some(table) = map.root(&guard) {
-                gather(&map.kind, table, self.prefix, self.bits, &mut self.gathered);
-            }
-            self.prefix += 1;
+            self.refill(map);
         }
+    }
+
+    fn refill<M: Hashed<Item = I>, R: Reclaim>(&mut self, map: &Raw<M, R>) {
+        let guard = R::pin();
+        let end = self.end.min(self.prefix + self.stride as u64);
+        if let Some(table) = map.root(&guard) {
+            for prefix in self.prefix..end {
+                gather(&map.kind, table, prefix, self.bits, &mut self.gathered);
+            }
+        }
+        self.prefix = end;
+        self.stride = lengthened(self.stride);
     }
 
     /// Leaves the second half of what is left to another one, if there is enough of it.
@@ -65,7 +85,7 @@ impl<I: Copy> Cursor<I> {
         if self.end - self.prefix < 16 {
             return None;
         }
-        let rest = Self { bits: self.bits, prefix: middle, end: self.end, gathered: Vec::new() };
+        let rest = Self { bits: self.bits, prefix: middle, end: self.end, stride: 1, gathered: Vec::new() };
         self.end = middle;
         Some(rest)
     }
@@ -106,9 +126,10 @@ pub(super) fn gather<M: Hashed>(
     }
     // The bucket may serve other prefixes as well; else the hashes are not asked for.
     let shared = bits > table.bits();
-    match object(bucket.block()) {
+    let block = if header.is_live() { None } else { object(bucket.block()) };
+    match block {
         // SAFETY: as for the table.
-        Some(block) if !header.is_live() => out.extend(unsafe { block.as_ref() }.entries()),
+        Some(block) => out.extend(unsafe { block.as_ref() }.entries()),
         _ if shared => M::Slot::read(bucket, header, |entry| kind.hash(entry), out),
         _ => M::Slot::read(bucket, header, |_| 0, out),
     }

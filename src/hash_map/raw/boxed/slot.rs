@@ -1,6 +1,6 @@
 //! Slots that point to entries: the look-up, and the steps by which entries come and go.
 //!
-//! A slot holds null (never written), [`empty`], or an entry; the lowest bit of a slot says that it is frozen.
+//! A slot holds null or an entry; the lowest bit of a slot says that it is frozen.
 //!
 //! **Invariants**, beside those of [`bucket`](super::super::bucket)
 //!
@@ -26,10 +26,10 @@
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 
-use super::super::block::Listed;
-use super::super::bucket::{Bucket, Extra, Slot};
+use super::super::block::{Listed, append_chosen};
+use super::super::bucket::{Bucket, Slot};
 use super::super::header::{Header as Word, Layout, Six};
-use super::super::tagged::{Tagged, empty, frozen, is_frozen, object};
+use super::super::tagged::{Tagged, frozen, is_frozen, object};
 use super::entry::Entry;
 use crate::sync::{AtomicPtr, Ordering};
 use crate::util::prefetch::prefetch;
@@ -139,7 +139,7 @@ impl<K, V> Bucket<Pointer<K, V>> {
         let removed = !is_frozen(found.tagged)
             && self
                 .slot(found.place)
-                .compare_exchange(found.tagged, empty(), Ordering::SeqCst, Ordering::Relaxed)
+                .compare_exchange(found.tagged, ptr::null_mut(), Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok();
         if removed {
             self.free(found.place);
@@ -168,19 +168,18 @@ impl<K, V> Bucket<Pointer<K, V>> {
     /// Gives back a place that was claimed and not committed.
     pub(super) fn release(&self, place: usize) {
         // Relaxed: the header's Release comes after it. On a frozen bucket neither matters.
-        self.slot(place).store(empty(), Ordering::Relaxed);
+        self.slot(place).store(ptr::null_mut(), Ordering::Relaxed);
         self.free(place);
     }
 
-    /// Freezes the lines: what they hold is fixed from then on.
-    fn freeze_slots(&self) {
-        let header = self.freeze_header();
+    /// Freezes the lines under a frozen header: what they hold is fixed from then on.
+    fn freeze_slots(&self, header: Header) {
         for place in (0..Header::PLACES).filter(|&place| header.is_valid(place)) {
             let slot = self.slot(place);
             // Acquire: as in `check`.
             let mut tagged = slot.load(Ordering::Acquire);
             while object(tagged).is_some() && !is_frozen(tagged) {
-                // SeqCst: as in `freeze_header`, after the entry was put here. Losing means that it was frozen, removed or replaced,
+                // SeqCst: as in `freeze_for_move`, after the entry was put here. Losing means that it was frozen, removed or replaced,
                 // which cannot go on for ever without operations that succeed.
                 match slot.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                     Ok(_) => break,
@@ -188,6 +187,30 @@ impl<K, V> Bucket<Pointer<K, V>> {
                 }
             }
         }
+    }
+
+    /// As `entries`, of the lanes of a live header, with one look at the header for all of them; false if a slot was changed
+    /// meanwhile.
+    #[inline(always)]
+    fn snapshot(&self, header: Header, out: &mut Vec<Listed<NonNull<Entry<K, V>>>>) -> bool {
+        // Acquire, all of them: as in `check`, without a key.
+        let load = |place: usize| self.slots[place].load(Ordering::Acquire);
+        let held: [_; LANES] = core::array::from_fn(load);
+        let valid = header.valid_lanes() & self.header().valid_lanes();
+        let again: [_; LANES] = core::array::from_fn(load);
+        if again != held {
+            return false;
+        }
+        let entries = held.map(|tagged| object(tagged));
+        append_chosen(
+            out,
+            core::array::from_fn::<_, LANES, _>(|place| {
+                let entry = entries[place].unwrap_or(NonNull::dangling());
+                prefetch(entry.as_ptr());
+                (entries[place].is_some() & Header::has(valid, place), entry)
+            }),
+        );
+        true
     }
 
     /// The entries of the lines that are valid in `header`. Exact if the lines are frozen; else each is an entry that was
@@ -221,6 +244,7 @@ impl<K, V> Slot for Pointer<K, V> {
     /// A line holds six; with 4 on average every ninth bucket needs its second line, and a bucket is used up by chance once in
     /// some ten thousand.
     const LOAD: usize = if LANES < 6 { LANES } else { 4 };
+    const MOST: usize = Header::PLACES;
 
     fn never() -> Self {
         AtomicPtr::new(ptr::null_mut())
@@ -230,8 +254,19 @@ impl<K, V> Slot for Pointer<K, V> {
         core::array::from_fn(|_| Self::never())
     }
 
-    fn freeze_lines(bucket: &Bucket<Self>) {
-        bucket.freeze_slots();
+    fn write(&self, entry: Self::Item) {
+        // Release: as an insertion's; pairs with the Acquire of look-ups.
+        self.store(entry.as_ptr(), Ordering::Release);
+    }
+
+    #[inline]
+    fn prefetch_all(bucket: &Bucket<Self>) {
+        // Relaxed: a hint; nothing is read through it.
+        bucket.slots.iter().for_each(|slot| prefetch(slot.load(Ordering::Relaxed)));
+    }
+
+    fn freeze_lines(bucket: &Bucket<Self>, header: Header) {
+        bucket.freeze_slots(header);
     }
 
     fn read(
@@ -240,38 +275,13 @@ impl<K, V> Slot for Pointer<K, V> {
         hash: impl Fn(Self::Item) -> u64,
         out: &mut Vec<Listed<Self::Item>>,
     ) {
-        out.extend(bucket.entries(header).map(|entry| (hash(entry), entry)));
-    }
-
-    /// Helpers write each slot by a compare-exchange from null, which succeeds once in the bucket's life; whoever comes late
-    /// finds all of them written.
-    fn fill(bucket: &Bucket<Self>, entries: &[Listed<Self::Item>]) {
-        let mut header = Header::EMPTY;
-        if entries.len() > Header::PLACES {
-            bucket.fill_block(entries);
-            header = Header::BLOCK;
-        } else {
-            if entries.len() > LANES && bucket.extra().is_none() {
-                let extra = Extra::<Self>::new();
-                for (slot, (_, entry)) in extra.slots.iter().zip(&entries[LANES..]) {
-                    // Relaxed: the line is not published yet.
-                    slot.store(entry.as_ptr(), Ordering::Relaxed);
-                }
-                bucket.link(extra);
-            }
-            for (place, (hash, entry)) in entries.iter().enumerate() {
-                if let Some(slot) = bucket.slots.get(place) {
-                    // Release: publishes the entry. Losing means that another helper wrote the same.
-                    let _ = slot.compare_exchange(
-                        ptr::null_mut(),
-                        entry.as_ptr(),
-                        Ordering::Release,
-                        Ordering::Relaxed,
-                    );
-                }
-                header = header.filled(place, Header::tag(*hash));
-            }
+        let begin = out.len();
+        if !header.is_live() || header.has_extras() || !bucket.snapshot(header, out) {
+            out.truncate(begin);
+            out.extend(bucket.entries(header).map(|entry| (0, entry)));
         }
-        bucket.open(Header::UNINIT, header);
+        for (listed, entry) in &mut out[begin..] {
+            *listed = hash(*entry);
+        }
     }
 }

@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 
 use super::super::block::Listed;
 use super::super::table::Table;
-use super::super::walk::gather;
+use super::super::walk::{gather, lengthened};
 use super::entry::Entry;
 use super::slot::Pointer;
 use super::{Boxed, Raw};
@@ -87,6 +87,8 @@ pub(super) struct Walk<K, V> {
     /// The next bucket, and the end.
     bucket: usize,
     end: usize,
+    /// Buckets that are gathered next, at once.
+    stride: usize,
     /// What was gathered and not yielded yet.
     gathered: Vec<Listed<NonNull<Entry<K, V>>>>,
 }
@@ -103,7 +105,7 @@ impl<K, V> Walk<K, V> {
     fn over(table: *const Table<Pointer<K, V>>) -> Self {
         // SAFETY: the caller has it under a guard, or owns the map.
         let end = unsafe { table.as_ref() }.map_or(0, Table::len);
-        Self { table, bucket: 0, end, gathered: Vec::new() }
+        Self { table, bucket: 0, end, stride: 1, gathered: Vec::new() }
     }
 
     /// Leaves the second half of what is left to another walk, if there is enough of it.
@@ -113,7 +115,7 @@ impl<K, V> Walk<K, V> {
         if self.end - self.bucket < 16 {
             return None;
         }
-        let rest = Self { table: self.table, bucket: middle, end: self.end, gathered: Vec::new() };
+        let rest = Self { table: self.table, bucket: middle, end: self.end, stride: 1, gathered: Vec::new() };
         self.end = middle;
         Some(rest)
     }
@@ -134,8 +136,12 @@ impl<K, V> Walk<K, V> {
             }
             // SAFETY: the caller's promise; the table is not null, for it has buckets.
             let table = unsafe { &*self.table };
-            gather(&Boxed::NEW, table, self.bucket as u64, table.bits(), &mut self.gathered);
-            self.bucket += 1;
+            let end = self.end.min(self.bucket + self.stride);
+            for bucket in self.bucket..end {
+                gather(&Boxed::NEW, table, bucket as u64, table.bits(), &mut self.gathered);
+            }
+            self.bucket = end;
+            self.stride = lengthened(self.stride);
         }
     }
 }

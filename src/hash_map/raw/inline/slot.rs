@@ -9,7 +9,7 @@
 //! **Invariants**, beside those of [`bucket`](super::super::bucket)
 //!
 //! 1. The words of a place are written by the operation that claimed it, between claim and commit, and by nobody else; in
-//!    a bucket of a new table, by the one helper that made it `FILLING`. A place that is valid is not written.
+//!    a bucket of a new table, by its mover (see [`migration`](super::super::migration)). A place that is valid is not written.
 //! 2. Each commit has a version of its own: a version is never used twice in a line. The last one is not used either; a line
 //!    that came to it is frozen and becomes a block.
 //! 3. So a place and the version of a header in which it is valid name one pair of words. A reader that loads the header, the
@@ -28,19 +28,13 @@
 //!    an update that lost its entry to another, to a freeze or to a block fails. A frozen header fixes all that the lines hold.
 //! 6. A place that is freed by an update or a removal was valid, and a place that is given back was the giver's. Nobody frees for
 //!    another, so a stopped thread keeps the place that it claimed for as long as the line is in use, and no other.
-//!
-//! **Filling.** A word has no value that says *never written*, so helpers cannot write the same place side by side as boxed
-//! entries allow: a late one would write over what the place holds by then. Instead one helper makes the bucket `FILLING` (once in
-//! its life), writes, and opens it. Another helper gives it a bounded time. Then it takes over: it makes the bucket `BLOCKING`, after
-//! which the first helper cannot open it any more and what it writes is never read, and puts the entries behind the link as a
-//! block, which any number of helpers can do.
 
 use alloc::vec::Vec;
 
-use super::super::block::Listed;
-use super::super::bucket::{Bucket, Extra, Slot};
+use super::super::block::{Listed, append_chosen};
+use super::super::bucket::{Bucket, Slot};
 use super::super::header::{Header as Word, Layout, Three};
-use crate::sync::{AtomicU64, Ordering, recheck, spin_loop};
+use crate::sync::{AtomicU64, Ordering, recheck};
 
 /// A key and its value.
 pub(in crate::hash_map) struct Pair {
@@ -57,9 +51,6 @@ pub(in crate::hash_map) struct Words {
 
 pub(super) type Header = Word<Three>;
 const LANES: usize = Three::LANES;
-
-/// How often a helper looks whether another one that fills a bucket has opened it: some time longer than that takes if it runs.
-const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 64 };
 
 /// Something was committed or removed between two looks at the header.
 pub(super) struct Changed;
@@ -183,7 +174,32 @@ impl Bucket<Pair> {
     }
 
     /// Puts the words of all places that are valid in `header` into `out`.
+    #[inline(always)]
     fn snapshot(
+        &self,
+        header: Header,
+        hash: &impl Fn(Words) -> u64,
+        out: &mut Vec<Listed<Words>>,
+    ) -> Result<(), Changed> {
+        if header.has_extras() {
+            return self.snapshot_all(header, hash, out);
+        }
+        let words: [Words; LANES] = core::array::from_fn(|place| self.slots[place].load());
+        // Relaxed: as in `look`.
+        if !recheck(self.header.load(Ordering::Relaxed) == header.0) {
+            return Err(Changed);
+        }
+        let (begin, valid) = (out.len(), header.valid_lanes());
+        append_chosen(
+            out,
+            core::array::from_fn::<_, LANES, _>(|place| (Header::has(valid, place), words[place])),
+        );
+        out[begin..].iter_mut().for_each(|(listed, words)| *listed = hash(*words));
+        Ok(())
+    }
+
+    #[cold]
+    fn snapshot_all(
         &self,
         header: Header,
         hash: &impl Fn(Words) -> u64,
@@ -204,6 +220,8 @@ impl Slot for Pair {
     /// A line holds three; with 2 on average every seventh bucket needs its second line, and a bucket is used up by chance once
     /// in some twenty thousand.
     const LOAD: usize = 2;
+    /// One place stays free: without it there could be no update.
+    const MOST: usize = Header::PLACES - 1;
 
     fn never() -> Self {
         Self { key: AtomicU64::new(0), value: AtomicU64::new(0) }
@@ -213,9 +231,13 @@ impl Slot for Pair {
         core::array::from_fn(|_| Self::never())
     }
 
-    fn freeze_lines(bucket: &Bucket<Self>) {
-        bucket.freeze_header();
+    fn write(&self, words: Words) {
+        self.store(words);
     }
+
+    fn prefetch_all(_: &Bucket<Self>) {}
+
+    fn freeze_lines(_: &Bucket<Self>, _: Header) {}
 
     /// All as they were at one moment.
     fn read(
@@ -228,43 +250,6 @@ impl Slot for Pair {
         while bucket.snapshot(header, &hash, out).is_err() {
             out.truncate(begin);
             header = bucket.header();
-        }
-    }
-
-    fn fill(bucket: &Bucket<Self>, entries: &[Listed<Words>]) {
-        // One place stays free: without it there could be no update.
-        if entries.len() < Header::PLACES {
-            if bucket.take(Header::UNINIT, Header::FILLING) {
-                let mut header = Header::EMPTY;
-                if entries.len() > LANES {
-                    let extra = Extra::<Self>::new();
-                    for (slot, (_, words)) in extra.slots.iter().zip(&entries[LANES..]) {
-                        slot.store(*words);
-                    }
-                    bucket.link(extra);
-                }
-                for (place, (hash, words)) in entries.iter().enumerate() {
-                    if let Some(slot) = bucket.slots.get(place) {
-                        slot.store(*words);
-                    }
-                    header = header.filled(place, Header::tag(*hash));
-                }
-                bucket.open(Header::FILLING, header);
-            }
-            let mut looks = PATIENCE;
-            while looks > 0 {
-                if !bucket.header().is_uninit() {
-                    return;
-                }
-                spin_loop();
-                looks -= 1;
-            }
-        }
-        bucket.take(Header::UNINIT, Header::BLOCKING);
-        bucket.take(Header::FILLING, Header::BLOCKING);
-        if bucket.header() == Header::BLOCKING {
-            bucket.fill_block(entries);
-            bucket.open(Header::BLOCKING, Header::BLOCK);
         }
     }
 }
