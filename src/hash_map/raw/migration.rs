@@ -51,6 +51,13 @@ use crate::util::prefetch::prefetch;
 /// Chunks that the frontier is moved over by one helper. More than one, so that it keeps up with helpers that do a chunk
 /// each; and no more than a few, so that no operation pays for all.
 const STRIDE: usize = 4;
+/// After a migration so many operations look whether the old table can be freed, each time after so many. Only what is retired drives
+/// reclamation otherwise, and insertions retire nothing: the old table stayed until the next one followed it, which was a third of
+/// the memory of a map that was filled.
+const TENDED: usize = 64;
+const TENDED_EVERY: usize = 8;
+/// Tables of fewer buckets are left to the usual course.
+const TENDED_FROM: usize = 1 << 10;
 /// A migration makes a table at most 2^WIDEST times as large, or as small, so that a unit is not large.
 const WIDEST: u32 = 4;
 /// Tables of fewer than 2^6 buckets grow fourfold, larger ones twofold: by so many bits.
@@ -150,8 +157,28 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
     #[inline]
     pub(super) fn help(&self, table: &Table<M::Slot>, guard: &R::Guard) -> bool {
         match self.next(table) {
-            None => false,
+            None => {
+                // Relaxed: a hint. Not in models, whose tables are small.
+                if !cfg!(latchfree_loom) && table.tended.load(Ordering::Relaxed) > 0 {
+                    self.tend(table);
+                }
+                false
+            }
             Some(next) => self.help_with(table, next, guard),
+        }
+    }
+
+    #[cold]
+    fn tend(&self, table: &Table<M::Slot>) {
+        // Relaxed, both: a hint; that several threads count at once does not matter.
+        let left = table.tended.load(Ordering::Relaxed).saturating_sub(1);
+        table.tended.store(left, Ordering::Relaxed);
+        if left % TENDED_EVERY == 0 {
+            R::collect(&self.garbage);
+            if R::backlog(&self.garbage).objects == 0 {
+                // Relaxed: as above.
+                table.tended.store(0, Ordering::Relaxed);
+            }
         }
     }
 
@@ -220,6 +247,10 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         // Acquire: all chunks are done, and their children open.
         if next.frontier.load(Ordering::Acquire) < next.done.len() {
             return true;
+        }
+        if !cfg!(latchfree_loom) && table.len() >= TENDED_FROM {
+            // Relaxed: a hint.
+            next.tended.store(TENDED, Ordering::Relaxed);
         }
         let (old, new) = (ptr::from_ref(table).cast_mut(), ptr::from_ref(next).cast_mut());
         // Release: passes on the table. Losing means that another helper was first; it cannot come back to `table`, which is not

@@ -37,6 +37,8 @@ pub(in crate::hash_map) struct Table<T: Slot> {
     pub(super) done: Box<[AtomicU8]>,
     /// Blocks that would fit into lines again, or changes of such.
     pub(super) thin: AtomicUsize,
+    /// Insertions and removals that still look after the memory of the table before this one.
+    pub(super) tended: AtomicUsize,
 }
 
 impl<T: Slot> Table<T> {
@@ -61,6 +63,7 @@ impl<T: Slot> Table<T> {
             frontier: AtomicUsize::new(0),
             done: done.into_boxed_slice(),
             thin: AtomicUsize::new(0),
+            tended: AtomicUsize::new(0),
         });
         let table: Box<[Self]> = table.into_boxed_slice();
         // SAFETY: a boxed slice of one has the layout of a boxed one.

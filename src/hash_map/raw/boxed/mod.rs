@@ -228,7 +228,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                             Decision::Remove => {
                                 if bucket.remove(&found) {
                                     drop((claim, revoked));
-                                    return self.removed(table, old, None, guard);
+                                    return self.removed(root, old, None, guard);
                                 }
                                 race.lose();
                             }
@@ -249,7 +249,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 draft.given();
                                 core::mem::forget(claim.take());
                                 drop(revoked);
-                                return self.inserted(table, entry, None, guard);
+                                return self.inserted(root, entry, None, guard);
                             }
                             race.lose();
                         }
@@ -286,7 +286,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                                 if bucket.set_block(tagged, block.without(index)) {
                                     drop((claim, revoked));
                                     self.thinned(table, block.len() - 1);
-                                    return self.removed(table, old, Some(block), guard);
+                                    return self.removed(root, old, Some(block), guard);
                                 }
                                 race.lose();
                             }
@@ -301,7 +301,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                             draft.given();
                             drop((claim, revoked));
                             self.crowded(table);
-                            return self.inserted(table, new, Some(block), guard);
+                            return self.inserted(root, new, Some(block), guard);
                         }
                         race.lose();
                     }
@@ -354,14 +354,15 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     #[inline(always)]
     fn inserted<'g>(
         &'g self,
-        table: &'g Table<Pointer<K, V>>,
+        root: &'g Table<Pointer<K, V>>,
         new: NonNull<Entry<K, V>>,
         block: Option<&'g Entries<K, V>>,
         guard: &'g R::Guard,
     ) -> Outcome<'g, K, V> {
         self.count.add(1);
         self.retire(block, None, guard);
-        self.help(table, guard);
+        // The root: so that operations which find their bucket moved take part as well.
+        self.help(root, guard);
         // SAFETY: it was in the map while we were pinned.
         Outcome::Inserted(unsafe { Entry::at(new) })
     }
@@ -369,14 +370,15 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
     #[inline(always)]
     fn removed<'g>(
         &'g self,
-        table: &'g Table<Pointer<K, V>>,
+        root: &'g Table<Pointer<K, V>>,
         old: &'g Entry<K, V>,
         block: Option<&'g Entries<K, V>>,
         guard: &'g R::Guard,
     ) -> Outcome<'g, K, V> {
         self.count.sub(1);
         self.retire(block, Some(old), guard);
-        self.help(table, guard);
+        // The root: so that operations which find their bucket moved take part as well.
+        self.help(root, guard);
         Outcome::Removed(old)
     }
 
