@@ -252,7 +252,7 @@ models_without_barriers! {
     }
 
     /// A late helper, filling or taking over, against changes in the new table.
-    late_helper(Some(1), 50) {
+    late_helper(Some(2), 200) {
         let map = map(&[A, B]);
         let helper = go(&map, |map| map.reserve(2));
         map.reserve(2);

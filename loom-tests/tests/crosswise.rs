@@ -208,6 +208,6 @@ of_both! { StoreLoad as hash_map_writes, copy_map_writes:
     updates(160, 28)
     two_maps(130, 130)
     in_a_block(110, 110)
-    moved(240, 280)
+    moved(240, 200)
     moved_block(210, 140)
 }

@@ -270,7 +270,7 @@ models_without_barriers! {
     }
 
     /// A late helper against changes in the new table.
-    late_helper(Some(1), 60) {
+    late_helper(Some(2), 200) {
         let map = map(&[A, B]);
         let helper = go(&map, |map| map.reserve(2));
         map.reserve(2);

@@ -101,7 +101,7 @@ pub enum RandomState {}
 ///
 /// # Memory
 ///
-/// An entry is a box of hash, key and value; a bucket is a line of 64 bytes for about four of them. A removal frees its place at
+/// An entry is a box of hash, key and value; a bucket is a line of 64 bytes for up to five of them. A removal frees its place at
 /// once, so that a map under insertions and removals does not grow or fill with marks. Removed and replaced entries are
 /// freed when no guard can have lent them, by later operations, by [`collect`](Self::collect), and, all of them, when the
 /// map is dropped. The map shrinks by [`shrink_to_fit`](Self::shrink_to_fit) only.

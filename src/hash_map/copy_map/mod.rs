@@ -110,7 +110,7 @@ use crate::sync::const_fn;
 ///
 /// # Memory
 ///
-/// A bucket is a line of 64 bytes for about two entries, with a second one of 128 where more than three meet, and stays so until
+/// A bucket is a line of 64 bytes for up to three entries, with a second part of 120 where more than three meet, and stays so until
 /// it is moved. A removal frees its place at once. The map shrinks by [`shrink_to_fit`](Self::shrink_to_fit) only.
 ///
 /// The algorithm is of the DLHT family ([A. Katsarakis, V. Gavrielatos, N. Ntarmos, 2024](https://arxiv.org/abs/2406.09986)).
