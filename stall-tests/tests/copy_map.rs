@@ -198,7 +198,7 @@ fn remove() {
 
 #[test]
 fn resize() {
-    check("reserve", (ONE, 180), &[|map| map.reserve(20)]);
+    check("reserve", (ONE, 150), &[|map| map.reserve(20)]);
     check("shrink_to_fit", (ONE, 15), &[|map| map.shrink_to_fit()]);
 }
 
@@ -224,7 +224,7 @@ fn two_changes() {
 
 #[test]
 fn resize_and_change() {
-    check("reserve, insert", (TWO, 400), &[|map| map.reserve(20), |map| put(map, 11)]);
+    check("reserve, insert", (TWO, 330), &[|map| map.reserve(20), |map| put(map, 11)]);
     check("reserve, reserve", (TWO, 350), &[|map| map.reserve(20), |map| map.reserve(20)]);
     check("shrink_to_fit, count", (TWO, 50), &[|map| map.shrink_to_fit(), |map| _ = count(map)]);
 }

@@ -78,20 +78,6 @@ pub(super) struct Extra<T: Slot> {
     block: AtomicPtr<Block<T::Item>>,
 }
 
-impl<T: Slot> Extra<T> {
-    fn new() -> NewExtra<T> {
-        let extra = recycle::allocate(alloc::alloc::Layout::new::<Self>()).cast::<Self>();
-        // SAFETY: allocated for it.
-        unsafe {
-            extra.write(Self {
-                slots: core::array::from_fn(|_| T::never()),
-                block: AtomicPtr::new(ptr::null_mut()),
-            });
-        }
-        NewExtra(extra)
-    }
-}
-
 impl<T: Slot> Bucket<T> {
     #[cfg_attr(
         not(any(latchfree_loom, latchfree_stall)),
@@ -140,7 +126,7 @@ impl<T: Slot> Bucket<T> {
     #[inline(always)]
     pub(super) fn claim(&self, header: Header<T::Layout>, place: usize) -> Option<Header<T::Layout>> {
         // Made before, for there may be no memory for it; linked after (invariant 3).
-        let extra = (place >= T::Layout::LANES && self.extra().is_none()).then(Extra::new);
+        let extra = (place >= T::Layout::LANES && self.extra().is_none()).then(NewExtra::new);
         // Acquire: after the place was freed. Release: who sees the header frozen with the claim seals the link. Losing means that
         // the header changed: another claim, commit or removal.
         let new = header.claimed(place);
@@ -163,7 +149,7 @@ impl<T: Slot> Bucket<T> {
 
     /// Links a second line, unless there is one; false if the link is sealed.
     pub(super) fn need_extra(&self) -> bool {
-        self.extra().is_some() || self.link(Extra::new())
+        self.extra().is_some() || self.link(NewExtra::new())
     }
 
     /// As `need_extra`, with a line that was made.
@@ -252,7 +238,7 @@ impl<T: Slot> Bucket<T> {
             }
             match self.slots.as_ref().get(place) {
                 Some(slot) => slot.write(entry),
-                None => extra.get_or_insert_with(Extra::new).slot(place).write(entry),
+                None => extra.get_or_insert_with(NewExtra::new).slot(place).write(entry),
             }
             header = header.filled(place, Header::<T::Layout>::tag(hash));
         }
@@ -300,12 +286,12 @@ impl<T: Slot> Bucket<T> {
 impl<T: Slot> Extra<T> {
     /// # Safety
     ///
-    /// From `new`, and nobody reaches it any more.
+    /// From [`NewExtra::new`], and nobody reaches it any more.
     unsafe fn free(extra: NonNull<u8>) {
         // SAFETY: the caller's promise; read out once, and never looked at again.
         let mut contents = unsafe { extra.cast::<Self>().read() };
         // SAFETY: allocated so, and what was in it is ours.
-        unsafe { recycle::free(extra, alloc::alloc::Layout::new::<Self>()) };
+        unsafe { recycle::free(extra, core::alloc::Layout::new::<Self>()) };
         if let Some(block) = object(contents.block.with_mut(|block| *block)) {
             // SAFETY: from `Box::into_raw`, and reached from here only; a block that was replaced was retired apart.
             drop(unsafe { Box::from_raw(block.as_ptr()) });
@@ -317,6 +303,18 @@ impl<T: Slot> Extra<T> {
 struct NewExtra<T: Slot>(NonNull<Extra<T>>);
 
 impl<T: Slot> NewExtra<T> {
+    fn new() -> Self {
+        let extra = recycle::allocate(core::alloc::Layout::new::<Extra<T>>()).cast::<Extra<T>>();
+        // SAFETY: allocated for it.
+        unsafe {
+            extra.write(Extra {
+                slots: core::array::from_fn(|_| T::never()),
+                block: AtomicPtr::new(ptr::null_mut()),
+            });
+        }
+        Self(extra)
+    }
+
     fn slot(&self, place: usize) -> &T {
         // SAFETY: ours.
         &unsafe { self.0.as_ref() }.slots[place - T::Layout::LANES]

@@ -201,7 +201,7 @@ impl<K, V> Bucket<Pointer<K, V>> {
         if again != held {
             return false;
         }
-        let entries = held.map(|tagged| object(tagged));
+        let entries = held.map(object);
         append_chosen(
             out,
             core::array::from_fn::<_, LANES, _>(|place| {
