@@ -42,6 +42,23 @@ fn sorted(mut ids: Vec<usize>) -> Vec<usize> {
     ids
 }
 
+/// See the models of late verdicts; the consumer pops so many times.
+fn judged_late(pops: usize) {
+    let queue = ticket();
+    let late = go(&queue, |queue| push(queue, 1));
+    let busy = go(&queue, |queue| {
+        let first = pop(queue);
+        queue.push_all([2, 3].map(Item::new));
+        first
+    });
+    let consumer = go(&queue, move |queue| (0..pops).filter_map(|_| pop(queue)).collect::<Vec<_>>());
+    late.join().unwrap();
+    let mut found: Vec<_> = busy.join().unwrap().into_iter().collect();
+    found.extend(consumer.join().unwrap());
+    found.extend(rest(&queue));
+    assert_eq!(sorted(found), [1, 2, 3]);
+}
+
 models! {
     /// The first segment is raced for.
     first_pushes(Some(3), 164) {
@@ -162,19 +179,7 @@ models! {
     ///   CHALLENGED: not 1
     /// ```
     late_verdict(Some(2), 3000) {
-        let queue = ticket();
-        let late = go(&queue, |queue| push(queue, 1));
-        let busy = go(&queue, |queue| {
-            let first = pop(queue);
-            queue.push_all([2, 3].map(Item::new));
-            first
-        });
-        let consumer = go(&queue, pop);
-        late.join().unwrap();
-        let mut found: Vec<_> = busy.join().unwrap().into_iter().collect();
-        found.extend(consumer.join().unwrap());
-        found.extend(rest(&queue));
-        assert_eq!(sorted(found), [1, 2, 3]);
+        judged_late(1);
     }
 
     /// A segment is left, retired and used again while another thread appends.
@@ -400,5 +405,13 @@ models! {
         mover.join().unwrap();
         watcher.join().unwrap();
         assert_eq!(rest(&queues[1]), [2]);
+    }
+}
+
+deep_models! {
+    /// As `late_verdict`, with a consumer that pops twice: where it pops 2, its first challenge is of 3, and what the late
+    /// producer knows of its segment it knows by that challenge alone.
+    late_first_verdict(Some(2), 8000) {
+        judged_late(2);
     }
 }
