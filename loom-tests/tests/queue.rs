@@ -17,7 +17,14 @@ fn empty() -> Arc<Items> {
     Arc::new(Items::default())
 }
 
-/// Empty, with one slot of its segment left, so that the next push takes a ticket.
+/// Its segment full of 0 and 1, so that the next push appends.
+fn full() -> Arc<Items> {
+    let queue = empty();
+    queue.push_all([0, 1].map(Item::new));
+    queue
+}
+
+/// Empty, with a segment, so that the next push takes a ticket.
 fn ticket() -> Arc<Items> {
     let queue = empty();
     push(&queue, 0);
@@ -70,13 +77,14 @@ models! {
         assert_eq!(sorted(rest(&queue)), [1, 2]);
     }
 
-    /// Two producers race for the last ticket; the loser appends.
+    /// Two producers race for the last free slot; the loser appends.
     pushes_at_segment_end(Some(3), 49) {
         let queue = ticket();
-        let (a, b) = (go(&queue, |queue| push(queue, 1)), go(&queue, |queue| push(queue, 2)));
+        push(&queue, 1);
+        let (a, b) = (go(&queue, |queue| push(queue, 2)), go(&queue, |queue| push(queue, 3)));
         a.join().unwrap();
         b.join().unwrap();
-        assert_eq!(sorted(rest(&queue)), [1, 2]);
+        assert_eq!(sorted(rest(&queue)), [1, 2, 3]);
     }
 
     /// The first push against a pop; a value that is seen is whole.
@@ -198,21 +206,20 @@ models! {
         assert_eq!(found, [2, 3, 4]);
     }
 
-    /// Two consumers leave a segment at the same time, a producer appends twice.
-    leaving(Some(1), 115) {
-        let queue = empty();
-        queue.push_all([0, 1].map(Item::new));
-        assert_eq!([pop(&queue), pop(&queue)], [Some(0), Some(1)]);
+    /// A segment that a producer has just appended: one consumer moves on to it, another one is led there by the first.
+    leaving(Some(1), 150) {
+        let queue = full();
         let producer = go(&queue, |queue| {
             push(queue, 2);
             push(queue, 3);
-            push(queue, 4);
         });
-        let consumers = [0, 1].map(|_| go(&queue, pop));
+        let mover = go(&queue, |queue| (0..3).filter_map(|_| pop(queue)).collect::<Vec<_>>());
+        let other = go(&queue, pop);
         producer.join().unwrap();
-        let mut found: Vec<_> = consumers.map(|consumer| consumer.join().unwrap()).into_iter().flatten().collect();
+        let mut found = mover.join().unwrap();
+        found.extend(other.join().unwrap());
         found.extend(rest(&queue));
-        assert_eq!(sorted(found), [2, 3, 4]);
+        assert_eq!(sorted(found), [0, 1, 2, 3]);
     }
 
     /// A producer that has appended and not yet moved `tail`, against a consumer that leaves the segment and a second
@@ -295,11 +302,10 @@ models! {
 
     /// A queue into which one pushes before one pops is never empty, over a change of segments.
     never_empty(Some(3), 177) {
-        let queue = ticket();
-        push(&queue, 1);
+        let queue = full();
         let mover = go(&queue, |queue| {
             push(queue, 2);
-            assert_eq!(pop(queue), Some(1));
+            assert_eq!(pop(queue), Some(0));
         });
         let watcher = go(&queue, |queue| {
             assert!(!queue.is_empty());
@@ -307,7 +313,7 @@ models! {
         });
         mover.join().unwrap();
         watcher.join().unwrap();
-        assert_eq!(rest(&queue), [2]);
+        assert_eq!(rest(&queue), [1, 2]);
     }
 
     /// The same with two turns within a segment of four: who looks twice is passed twice, and finds an item nevertheless.
