@@ -60,7 +60,7 @@ impl Estimate {
                 Estimate { once, ..usual }
             }
             // Its runs know the latencies as well.
-            _ if cell.kind == "stopped" => fixed(125.0, 0.0, 5, 0),
+            _ if cell.kind == "stopped" => fixed(170.0, 0.0, 5, 0),
             "grow-10m" => fixed(slower(2000.0, 4000.0), slower(2500.0, 5000.0), 3, 1),
             // A million insertions with a timestamp each are enough.
             "grow" | "grow-ascending" => fixed(slower(75.0, 110.0), slower(340.0, 480.0), 5, 1),

@@ -53,6 +53,21 @@ pub struct Memory {
     pub churn_peak_bytes: i64,
 }
 
+/// Trials in which one thread was stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Trials {
+    pub went_on: u64,
+    /// The others stood still until the stopped thread went on.
+    pub stood_still: u64,
+}
+
+impl Trials {
+    pub fn add(&mut self, more: Trials) {
+        self.went_on += more.went_on;
+        self.stood_still += more.stood_still;
+    }
+}
+
 /// What one run of one row measured.
 #[derive(Default)]
 pub struct Sample {
@@ -61,6 +76,7 @@ pub struct Sample {
     pub unfairness: Option<f64>,
     pub latency: Option<Histogram<u64>>,
     pub memory: Option<Memory>,
+    pub trials: Option<Trials>,
 }
 
 /// The end of a timed run, as its threads see it.
@@ -123,6 +139,7 @@ pub fn timed(
         unfairness: (ops.len() > 1).then(|| stats::unfairness(&ops)),
         latency,
         memory: None,
+        trials: None,
     }
 }
 

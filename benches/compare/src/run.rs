@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Args;
 use crate::estimate::Estimate;
-use crate::measure::{Memory, Pass, Sample};
+use crate::measure::{Memory, Pass, Sample, Trials};
 use crate::plan::{Cell, FEWEST_ROUNDS, Part, Plan, Row};
 use crate::probe;
 use crate::stats::Latency;
@@ -30,6 +30,7 @@ pub struct Measured {
     pub unfairness: Vec<f64>,
     pub latency: Option<Latency>,
     pub memory: Option<Memory>,
+    pub trials: Option<Trials>,
 }
 
 /// What the measuring process says, a line each.
@@ -81,6 +82,9 @@ impl Tally {
         self.measured.ns.extend(Some(sample.ns_per_op).filter(finite));
         self.measured.cpu.extend(sample.cpu_ns_per_op.filter(finite));
         self.measured.unfairness.extend(sample.unfairness.filter(finite));
+        if let Some(trials) = sample.trials {
+            self.measured.trials.get_or_insert_default().add(trials);
+        }
         // Most workloads have none in this pass.
         self.latency(sample);
     }

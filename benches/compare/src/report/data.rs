@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::env::Machine;
-use crate::measure::Memory;
+use crate::measure::{Memory, Trials};
 use crate::plan::{Cell, Role, Row};
 use crate::report::targets::Target;
 use crate::run::Measured;
@@ -61,6 +61,8 @@ pub struct RowReport {
     pub unfairness: Option<f64>,
     pub latency: Option<Latency>,
     pub memory: Option<Memory>,
+    /// Over all rounds.
+    pub trials: Option<Trials>,
     pub samples: Vec<f64>,
     /// A run of it did not end, so that it was left out.
     pub hung: bool,
@@ -83,6 +85,7 @@ impl RowReport {
             unfairness: stats::median(&measured.unfairness),
             latency: measured.latency,
             memory: measured.memory,
+            trials: measured.trials,
             samples: costs,
             hung,
         }
@@ -231,6 +234,7 @@ pub mod tests {
             unfairness: None,
             latency: None,
             memory: None,
+            trials: None,
             samples: vec![cost],
             hung: false,
         }

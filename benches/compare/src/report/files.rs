@@ -8,7 +8,8 @@ pub fn json(report: &Report) -> String {
 
 const COLUMNS: &str = "kind,workload,value,threads,label,row,role,best_peer,unit,cost,cost_min,cost_max,\
 speed_vs_best_peer,cpu_ns,unfairness,latency_p50_ns,latency_p99_ns,latency_p99_9_ns,latency_p99_99_ns,\
-latency_p99_999_ns,latency_max_ns,bytes_per_element,peak_bytes,drained_bytes,churn_peak_bytes";
+latency_p99_999_ns,latency_max_ns,bytes_per_element,peak_bytes,drained_bytes,churn_peak_bytes,\
+trials_went_on,trials_stood_still";
 
 /// One line a row and cell; the machine as comment lines before them.
 pub fn csv(report: &Report) -> String {
@@ -55,6 +56,10 @@ fn line(cell: &CellReport, row: &RowReport) -> String {
     fields.push(number(memory.map(|m| m.bytes_per_element)));
     fields.extend(
         [memory.map(|m| m.peak_bytes), memory.map(|m| m.drained_bytes), memory.map(|m| m.churn_peak_bytes)]
+            .map(|x| x.map_or_else(String::new, |x| x.to_string())),
+    );
+    fields.extend(
+        [row.trials.map(|t| t.went_on), row.trials.map(|t| t.stood_still)]
             .map(|x| x.map_or_else(String::new, |x| x.to_string())),
     );
     fields.join(",") + "\n"

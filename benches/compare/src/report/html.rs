@@ -152,11 +152,12 @@ fn figure(cell: &CellReport) -> Result<String, Box<dyn std::error::Error>> {
         if cell.label == cell.threads.to_string() { String::new() } else { format!(" ({})", cell.label) };
     Ok(format!(
         "<article class=\"cell\"><h3>{} · {threads}{split} <span class=\"soft\">{}</span></h3>\
-         <div class=\"wide\">{}</div><div class=\"narrow\">{}</div>{}</article>\n",
+         <div class=\"wide\">{}</div><div class=\"narrow\">{}</div>{}{}</article>\n",
         escape(cell.value),
         cell.unit,
         plot::bars(cell, WIDE)?,
         plot::bars(cell, NARROW)?,
+        trials(cell),
         details(cell)
     ))
 }
@@ -164,7 +165,9 @@ fn figure(cell: &CellReport) -> Result<String, Box<dyn std::error::Error>> {
 /// A column of the table below a plot; left out where no row has a value.
 type Column = (&'static str, fn(&RowReport) -> Option<String>);
 
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 16] = [
+    ("trials in which the others went on", |r| r.trials.map(|t| t.went_on.to_string())),
+    ("... stood still", |r| r.trials.map(|t| t.stood_still.to_string())),
     ("median", |r| r.cost.map(short)),
     ("least", |r| Some(short(r.range.0))),
     ("most", |r| Some(short(r.range.1))),
@@ -180,6 +183,31 @@ const COLUMNS: [Column; 14] = [
     ("kept when drained", |r| r.memory.as_ref().map(|m| bytes(m.drained_bytes))),
     ("peak in pairs", |r| r.memory.as_ref().map(|m| bytes(m.churn_peak_bytes))),
 ];
+
+/// Beside the plot where there are trials: what counts is whether, not how long.
+fn trials(cell: &CellReport) -> String {
+    let rows: String = cell
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let trials = row.trials?;
+            let class = if trials.stood_still == 0 { "win" } else { "loss" };
+            Some(format!(
+                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n {class}\">{}</td></tr>\n",
+                escape(row.name),
+                trials.went_on,
+                trials.stood_still
+            ))
+        })
+        .collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "<div class=\"scroll\"><table><tr><th>trials in which the others</th><th class=\"n\">went on</th>\
+         <th class=\"n\">stood still</th></tr>\n{rows}</table></div>"
+    )
+}
 
 fn details(cell: &CellReport) -> String {
     let columns: Vec<&Column> =

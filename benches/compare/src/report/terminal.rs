@@ -44,7 +44,11 @@ pub fn cell(cell: &CellReport) -> String {
     let memory = cell.rows.iter().any(|row| row.memory.is_some());
     let latency = cell.rows.iter().any(|row| row.latency.is_some());
     let fairness = cell.rows.iter().any(|row| row.unfairness.is_some());
+    let trials = cell.rows.iter().any(|row| row.trials.is_some());
     let mut header = vec!["row", ""];
+    if trials {
+        header.extend(["others went on", "stood still"]);
+    }
     if memory {
         header.extend(["bytes/element", "vs best peer", "peak", "kept when drained", "peak in pairs"]);
     } else {
@@ -59,6 +63,10 @@ pub fn cell(cell: &CellReport) -> String {
     let mut table = table(&header);
     for row in &cell.rows {
         let mut fields = vec![row.name.to_owned(), tag(cell, row).to_owned()];
+        if trials {
+            fields.push(or_dash(row.trials, |t| t.went_on.to_string()));
+            fields.push(or_dash(row.trials, |t| t.stood_still.to_string()));
+        }
         fields.push(or_dash(row.cost, short));
         fields.push(or_dash(row.speed, |s| format!("{s:.2}×")));
         if let Some(m) = &row.memory {

@@ -2,8 +2,8 @@
 //!
 //! What a preemption, a page fault or a debugger does to one thread is done here on purpose, and for longer: the signal's
 //! handler sleeps. In each trial the victim was pushing and popping, so it stops now inside an operation and now between two.
-//! What counts is how long it takes until each of the others has finished some more operations: microseconds, or as long as
-//! the victim stands still.
+//! What counts is whether each of the others finishes some more operations while the victim stands still, in how many trials, and how
+//! long it takes until they have: microseconds, or as long as the victim stands still.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
@@ -15,18 +15,18 @@ use crate::adapters::queue::{
 };
 use crate::adapters::{bounded, stack};
 use crate::alloc;
-use crate::measure::{Padded, Pass, Sample};
+use crate::measure::{Padded, Pass, Sample, Trials};
 use crate::plan::{Cell, Kind, Role, Row, Scope};
 use crate::stats;
 use crate::values::U64;
 
 /// How long the victim stands still at most: several times what a scheduler may keep a thread waiting anyway. It goes on as
 /// soon as the others have.
-pub const STOP: Duration = Duration::from_millis(100);
+const STOP: Duration = Duration::from_millis(40);
 /// Operations that each of the others has to finish meanwhile; those that were in flight are among them.
 const ENOUGH: u64 = 100;
 /// Trials in a run.
-const TRIALS: u64 = 6;
+const TRIALS: u64 = 20;
 /// Threads besides the victim.
 const OTHERS: usize = 2;
 
@@ -63,8 +63,8 @@ pub fn kind() -> Kind {
         cells,
         about_workload: |_| {
             "Two threads push and pop in pairs beside a third, which a signal stops in the middle of the same: the time until \
-             each of the two has finished 100 more pairs, mean over trials; 100 ms means that they could not. The quantiles are \
-             over trials."
+             each of the two has finished 100 more pairs, mean over trials; 40 ms means that they stood still, as long as it did. The \
+             quantiles are over trials."
         },
     }
 }
@@ -101,6 +101,7 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
     let victim = AtomicI32::new(0);
     let done: [Padded<AtomicU64>; OTHERS] = Default::default();
     let mut latency = stats::histogram();
+    let mut trials = Trials::default();
     let mut sum = 0;
     let _watch = alloc::Watch::start();
     signal::install(handler);
@@ -130,7 +131,7 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
         for trial in 0..TRIALS {
             loop {
                 // At another point of the victim's loop each time.
-                thread::sleep(Duration::from_micros(300 + trial * 37));
+                thread::sleep(Duration::from_micros(100 + trial * 37 % 300));
                 DECLINED.store(false, Ordering::Relaxed);
                 RELEASED.store(false, Ordering::Relaxed);
                 signal::send(victim.load(Ordering::Relaxed));
@@ -147,9 +148,12 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
                 let now = done.each_ref().map(|done| done.0.load(Ordering::Relaxed));
                 now.iter().zip(before).all(|(now, before)| now - before >= ENOUGH)
             };
-            while !went_on() && began.elapsed() < STOP {
+            let mut moved = went_on();
+            while !moved && began.elapsed() < STOP {
                 thread::sleep(Duration::from_micros(20));
+                moved = went_on();
             }
+            trials.add(Trials { went_on: moved.into(), stood_still: (!moved).into() });
             let took = began.elapsed().min(STOP).as_nanos() as u64;
             RELEASED.store(true, Ordering::Release);
             while BLOCKED.load(Ordering::Acquire) {
@@ -160,7 +164,12 @@ fn run<Q: Queue<u64>>(pass: Pass) -> Sample {
         }
         over.store(true, Ordering::Relaxed);
     });
-    Sample { ns_per_op: sum as f64 / TRIALS as f64 / 1e3, latency: Some(latency), ..Sample::default() }
+    Sample {
+        ns_per_op: sum as f64 / TRIALS as f64 / 1e3,
+        latency: Some(latency),
+        trials: Some(trials),
+        ..Sample::default()
+    }
 }
 
 /// Runs on the victim.
