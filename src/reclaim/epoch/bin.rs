@@ -108,10 +108,10 @@ impl Bin {
     #[cold]
     #[inline(never)]
     fn come_back(&self, state: usize) -> bool {
-        // Acquire on success: as in `enter`, for the exchange that asked continues its release sequence. Losing means that it is
-        // being emptied: nothing else happens to a bin that was asked for.
+        // Relaxed, both: `enter` acquired what it found, for the exchange that asked continues the release sequence of who gave the
+        // bin back. Losing means that it is being emptied: nothing else happens to a bin that was asked for.
         state & ASKED != 0
-            && self.state.compare_exchange(state, HOME, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            && self.state.compare_exchange(state, HOME, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Asks for a bin that is at home.
@@ -333,7 +333,7 @@ impl Drop for Open<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.taken {
-            // Release: hands the contents on; pairs with the Acquire in `enter`, `come_back` and `exchange`.
+            // Release: hands the contents on; pairs with the Acquire in `enter` and `exchange`.
             self.bin.state.store(HOME, Ordering::Release);
         }
     }
