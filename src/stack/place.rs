@@ -410,5 +410,4 @@ impl<T> Drop for Place<T> {
     }
 }
 
-#[cfg(debug_assertions)]
 const _: () = assert!(USED == 0 && FREE == 1 && SPOILED > 64, "runs are numbers between");

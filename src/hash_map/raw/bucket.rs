@@ -131,9 +131,7 @@ impl<T: Slot> Bucket<T> {
         // the header changed: another claim, commit or removal.
         let new = header.claimed(place);
         self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        if let Some(extra) = extra
-            && !self.link(extra)
-        {
+        if extra.is_some_and(|extra| !self.link(extra)) {
             self.free(place);
             return None;
         }
