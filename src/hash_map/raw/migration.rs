@@ -18,7 +18,8 @@
 //! open it any more and what that writes is never read, and puts the child's entries behind its link as a block.
 //!
 //! Lines and `MOVING` are one exchange a bucket and one a child, whatever they hold (but for the slots of boxed entries). When all
-//! helpers wrote each slot by an exchange from null, and sealed each link, growth took two threads a quarter to a half longer.
+//! helpers wrote each slot by an exchange from null, and sealed each link, growth of a `CopyMap` took two threads 63 and 74 ns an entry
+//! instead of 48 and 49.
 //!
 //! **Where a key is.** Until its child is open, in the old bucket, frozen or not; from then on, in the child. Replacements and
 //! removals in slots that are not frozen yet are legal, since no child is open before all slots are frozen. So a reader of a
