@@ -199,8 +199,8 @@ models! {
     }
 
     /// A slot comes back out of turn to a ring that is full but for it: the producer passes over a stretch of tickets, of which
-    /// a slot may become free in time.
-    passing_over_a_stretch(Some(1), 50) {
+    /// a slot may become free in time. With 1 preemption it does not notice that only the first ticket is asked about.
+    passing_over_a_stretch(Some(2), 1500) {
         let queue = filled(4, 4);
         let a = go(&queue, pop);
         let b = go(&queue, |queue| {

@@ -73,6 +73,10 @@ pub(super) const fn keep<T>() -> usize {
     KEEP_BYTES / Chunk::<T>::MAX_BYTES
 }
 
+/// Of the two ends that `backoff` knows, the one at which items are taken out. A stack has one end, but only pops find nothing
+/// there.
+const FRONT: usize = 1;
+
 pub(super) struct Raw<T, R: Reclaim> {
     pub(super) top: CachePadded<AtomicPtr<Chunk<T>>>,
     // From here on a line that is mostly read.
@@ -245,7 +249,9 @@ impl<T, R: Reclaim> Raw<T, R> {
         // SAFETY: the caller's promise, and what it says if it was not taken.
         unsafe {
             let hint = per_thread::hint();
-            if self.elimination.offer(word, hint, || backoff::lost_again(self.here())) {
+            // Relaxed: only whether there is anything to pop. A consumer that has emptied the stack waits for this item.
+            let busy = || !self.top.load(Ordering::Relaxed).is_null();
+            if self.elimination.offer(word, hint, || backoff::lost_again_while(self.here(), busy)) {
                 return None;
             }
             let value = word.read();
@@ -271,9 +277,24 @@ impl<T, R: Reclaim> Raw<T, R> {
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
         // SAFETY: `take` does neither pin nor panic, and knows nothing of values.
-        let word = self.take_upper().or_else(|| unsafe { R::briefly(|guard| self.take(guard)) })?;
+        let mut word = self.take_upper().or_else(|| unsafe { R::briefly(|guard| self.take(guard)) });
+        if word.is_none() && self.stay_behind() {
+            // SAFETY: as above.
+            word = unsafe { R::briefly(|guard| self.take(guard)) };
+        }
         // SAFETY: taken out by us.
-        Some(unsafe { self.open(word) })
+        word.map(|word| unsafe { self.open(word) })
+    }
+
+    /// There was nothing to pop: if this thread follows too closely upon others who push, waits a moment, and then it is worth to
+    /// look again.
+    #[cold]
+    #[inline(never)]
+    fn stay_behind(&self) -> bool {
+        let Some(place) = self.place() else { return false };
+        let popped = place.count().wrapping_neg();
+        // Relaxed: only whether something has come.
+        backoff::idle(self.here(), FRONT, popped, || !self.top.load(Ordering::Relaxed).is_null())
     }
 
     #[inline(always)]

@@ -215,14 +215,37 @@ mod imp {
             self.due.set(pause.clamp(SHORTEST, LONGEST));
         }
 
+        /// Pauses, in vain as soon as nobody is `busy` any more.
         #[cold]
         #[inline(never)]
-        fn rest(&self) {
-            let ns = self.due.replace(0);
-            self.pause.set(ns);
+        fn rest_while(&self, busy: impl Fn() -> bool) {
+            let ns = self.due.get();
+            let end = Instant::now() + Duration::from_nanos(ns.into());
+            self.begin_again();
+            // No sleep: it would outlast what it is for.
+            while busy() && Instant::now() < end {
+                if ns >= YIELDING {
+                    std::thread::yield_now();
+                } else {
+                    spin_loop();
+                }
+            }
+            self.since.set(Some(Instant::now()));
+        }
+
+        /// The pause that is due is taken now.
+        fn begin_again(&self) {
+            self.pause.set(self.due.replace(0));
             self.run.set(0);
             self.losses.set(0);
             self.last.set(0);
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn rest(&self) {
+            let ns = self.due.get();
+            self.begin_again();
             let duration = Duration::from_nanos(ns.into());
             let mut now = Instant::now();
             let end = now + duration;
@@ -314,6 +337,16 @@ mod imp {
         }
     }
 
+    /// An operation at `place` lost an exchange and tries again: pauses if that is due, while those who won may be `busy`.
+    #[cold]
+    pub(crate) fn lost_again_while(place: Place, busy: impl Fn() -> bool) {
+        lost(place);
+        let memory = Memory::of(place);
+        if memory.due.get() != 0 {
+            memory.rest_while(busy);
+        }
+    }
+
     /// An operation succeeded with this ticket of one of two ends of `place`; `raced` if it saw another thread take one before
     /// it.
     ///
@@ -377,11 +410,15 @@ mod imp {
         false
     }
 
+    pub(crate) fn lost_again_while(place: Place, _: impl Fn() -> bool) {
+        lost(place);
+    }
+
     #[inline(always)]
     pub(crate) fn rest(_: Place) {}
 }
 
-pub(crate) use imp::{idle, lost, rest, ticket, tickets, won};
+pub(crate) use imp::{idle, lost, lost_again_while, rest, ticket, tickets, won};
 
 /// As [`lost`], and the pause here and now: where an operation tries again and holds nothing that others wait for.
 #[cold]

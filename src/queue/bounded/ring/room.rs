@@ -40,8 +40,8 @@ impl<T> Ring<T> {
 
     #[cold]
     pub(super) fn uncount(&self) {
-        // Relaxed: who sees too many looks for itself.
-        self.rare.counted.fetch_sub(1, Ordering::Relaxed);
+        // Release: who sees it in `room` sees the tail moved, too; who sees too many looks for itself.
+        self.rare.counted.fetch_sub(1, Ordering::Release);
     }
 
     /// The slots of `count` tickets, at most a lap, with their laps.
