@@ -391,4 +391,28 @@ models_without_barriers! {
         shrink.join().unwrap();
         assert_holds(&map, &[A, B]);
     }
+
+    /// An entry takes another one's place and is moved, in front of an iteration.
+    iteration_of_updated(Some(2), 30) {
+        let map = map(&[A]);
+        let mover = go(&map, |map| {
+            put(map, A, 1);
+            map.reserve(2);
+        });
+        assert_eq!(keys(&map), [A]);
+        mover.join().unwrap();
+        assert_holds(&map, &[A]);
+    }
+
+    /// A block is changed and frozen by one helper, and moved by another.
+    block_moved_by_two(Some(1), 20) {
+        let map = sized(8, &[A, A2, A3, A4]);
+        let helper = go(&map, |map| {
+            assert!(insert(map, A5, 1));
+            map.reserve(7);
+        });
+        map.reserve(8);
+        helper.join().unwrap();
+        assert_holds(&map, &[A, A2, A3, A4, A5]);
+    }
 }

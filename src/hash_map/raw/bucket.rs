@@ -88,7 +88,8 @@ impl<T: Slot> Bucket<T> {
     #[inline(always)]
     pub(super) fn header(&self) -> Header<T::Layout> {
         // SeqCst: pairs with commits, for the entries, and keeps the slots' loads behind it. It is where a look-up that
-        // finds nothing takes effect.
+        // finds nothing takes effect. No model can tell: for loom the fence before the root's load stands for this one, too. The
+        // language's own model can (`tools/litmus`, "a slot behind its header", where that is the bucket behind the root).
         Header::new(self.header.load(Ordering::SeqCst))
     }
 
@@ -116,7 +117,9 @@ impl<T: Slot> Bucket<T> {
             return None;
         }
         // Acquire: after the place was freed. Release: who sees the second line full sees the line. Losing means that the
-        // header changed: another claim, commit or removal.
+        // header changed: another claim, commit or removal. No model can tell: who frees a place that it did not commit
+        // has lost to a commit, so the header that is expected here is not one from before, and was acquired when it was read;
+        // and who sees the claim but not the line tries again.
         let new = header.claimed(place);
         let claimed =
             self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
@@ -139,8 +142,8 @@ impl<T: Slot> Bucket<T> {
     pub(super) fn link(&self, extra: Box<Extra<T>>) -> bool {
         let extra = Box::into_raw(extra);
         // Release: publishes the line; pairs with the Acquire in `extra`. Losing means that there is one, or that the link is
-        // sealed.
-        match self.link.compare_exchange(ptr::null_mut(), extra, Ordering::AcqRel, Ordering::Acquire) {
+        // sealed; Relaxed, for `extra` acquires it.
+        match self.link.compare_exchange(ptr::null_mut(), extra, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => true,
             Err(now) => {
                 // SAFETY: ours, from above, and not published.
@@ -158,13 +161,16 @@ impl<T: Slot> Bucket<T> {
         }
         let freeze = Header::<T::Layout>::FREEZE;
         // SeqCst: after all commits; whoever sees the bit sees what its setter saw, and who does not comes before all that is done
-        // elsewhere because of it.
+        // elsewhere because of it. No model can tell: what loom has for the order of this follows with the opening of the
+        // child; the language's own model can (`tools/litmus`, "frozen, and then changed elsewhere"). That it acquires is not
+        // needed where the header is read once more before the slots are.
         Header::new(self.header.fetch_or(freeze, Ordering::SeqCst) | freeze)
     }
 
     /// The block that has replaced the lines, with its tag.
     pub(super) fn block(&self) -> Tagged<Block<T::Item>> {
-        // SeqCst: pairs with the exchange that put it there. It is where a look-up in it takes effect.
+        // SeqCst: pairs with the exchange that put it there. It is where a look-up in it takes effect. No model can tell: as for
+        // the header (`tools/litmus`, "a slot behind its header").
         self.extra().map_or(ptr::null_mut(), |extra| extra.block.load(Ordering::SeqCst))
     }
 
@@ -173,7 +179,9 @@ impl<T: Slot> Bucket<T> {
         let Some(extra) = self.extra() else { return false };
         let new = Box::into_raw(new);
         // SeqCst: publishes the block and its entries, after the changes before. Losing means that another change was made, or
-        // that the block was frozen. The linearization point of all changes in a block.
+        // that the block was frozen. The linearization point of all changes in a block. No model can tell: in loom other
+        // steps order what this does, too. The language's own model can (`tools/litmus`, "two changes, and
+        // looks at the other"). What it replaces was acquired when it was read, and is not put there again.
         let set = extra.block.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if !set {
             // SAFETY: from above, and not published.
@@ -185,8 +193,10 @@ impl<T: Slot> Bucket<T> {
     /// Freezes the block, or that there is none.
     pub(super) fn freeze_block(&self) -> Option<NonNull<Block<T::Item>>> {
         let Some(extra) = self.extra() else {
-            // Acquire: pairs with the Release that linked a line. Losing means that there is one, or that the link is sealed.
-            match self.link.compare_exchange(ptr::null_mut(), sealed(), Ordering::AcqRel, Ordering::Acquire) {
+            // Release: who finds it sealed finds the header frozen. Losing means that there is a line, or that the link is sealed;
+            // Relaxed, for `extra` acquires it.
+            match self.link.compare_exchange(ptr::null_mut(), sealed(), Ordering::Release, Ordering::Relaxed)
+            {
                 Err(now) if object(now).is_some() => return self.freeze_block(),
                 _ => return None,
             }
@@ -195,7 +205,8 @@ impl<T: Slot> Bucket<T> {
         let mut tagged = extra.block.load(Ordering::Acquire);
         while !is_frozen(tagged) {
             // SeqCst: as in `freeze_header`. Losing means that it was frozen or changed, which cannot go on for ever without operations
-            // that succeed.
+            // that succeed. No model can tell: as there (`tools/litmus`, "frozen, and then changed elsewhere"); what it
+            // replaces was acquired when it was read.
             match extra.block.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tagged = now,

@@ -157,7 +157,8 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     #[inline(always)]
     fn root<'g>(&'g self, _guard: &'g R::Guard) -> Option<&'g Table<M::Slot>> {
         // SeqCst: pairs with the exchange that put it there, for its buckets. Where there is none, this is where a look-up
-        // takes effect.
+        // takes effect. No model can tell: what loom has for the order of the first table follows with the first commit. The
+        // language's own model can (`tools/litmus`, "frozen, and then changed elsewhere": the table for the freeze).
         // SAFETY: tables are freed through the reclaimer, after they were unlinked from the root.
         unsafe { self.root.load(Ordering::SeqCst).as_ref() }
     }
@@ -165,7 +166,8 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     #[cold]
     fn make_root<'g>(&'g self, guard: &'g R::Guard) -> &'g Table<M::Slot> {
         if let Some(table) = Table::new(0, None).map(Box::into_raw) {
-            // SeqCst: publishes the table, to look-ups that found none. Losing means that there is one.
+            // SeqCst: publishes the table, to look-ups that found none. Losing means that there is one. No model can tell: as in
+            // `root`; and it takes the place of null, from which nothing is acquired.
             if self
                 .root
                 .compare_exchange(ptr::null_mut(), table, Ordering::SeqCst, Ordering::Relaxed)

@@ -182,7 +182,9 @@ impl<T> Ring<T> {
     /// Moves a counter from one ticket to another; false if somebody else moved it.
     #[inline(always)]
     fn take(counter: &AtomicU64, from: Ticket, to: Ticket) -> bool {
-        // AcqRel: who sees the counter here sees what we saw, void tickets among it. Relaxed on losing: all is looked at again.
+        // AcqRel: who sees the counter here sees what we saw, void tickets among it. Relaxed on losing: all is looked at again. No
+        // model can tell that it acquires: a ticket is never given out twice, so who goes by what others saw has acquired
+        // it when it was read; and what a ticket gives access to is acquired from its slot.
         counter.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 

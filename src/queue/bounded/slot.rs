@@ -220,7 +220,8 @@ impl<T> Slot<T> {
     /// An exchange of the verdict.
     fn decide(&self, from: u64, to: u64) -> bool {
         // AcqRel: passes on to the others what made us decide, and shows us what they saw. Losing means that somebody
-        // else decided, and all is looked at again.
+        // else decided, and all is looked at again. No model can tell that it acquires: no verdict is ever given twice, and who
+        // goes by what others saw has acquired it when it was read.
         self.verdict.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -251,8 +252,8 @@ impl<T> Slot<T> {
     #[cold]
     fn answer(&self, lap: Lap) -> bool {
         loop {
-            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
-            let found = self.verdict.load(Ordering::Acquire);
+            // Relaxed: a producer reads nothing that those wrote who asked.
+            let found = self.verdict.load(Ordering::Relaxed);
             // A later lap: our consumer has taken the value and gone.
             match found & verdict::PUSH {
                 _ if lap_of(found) != lap.at => return true,
@@ -490,7 +491,8 @@ impl<T> Slot<T> {
 
     fn ask_producer(&self, lap: Lap) -> bool {
         loop {
-            // Acquire: pairs with the Release in `decide`, for what was done before the verdict.
+            // Acquire: pairs with the Release in `decide`, for what was done before the verdict. No model can tell: nothing is read
+            // through it before the state, which acquires, too.
             let found = self.verdict.load(Ordering::Acquire);
             if older(lap.at, lap_of(found)) {
                 // Given back, and in use again.
@@ -504,7 +506,7 @@ impl<T> Slot<T> {
         if !heavy() {
             // The system broke its promise of barriers. Nothing can be abandoned any more, so we must wait.
             while !self.is_full(lap) {
-                // Acquire: as in `is_full`.
+                // Acquire: as in `is_full`. No model can tell: none has a heavy barrier that fails.
                 if older(lap.at, lap_of(self.state.load(Ordering::Acquire))) {
                     return false;
                 }

@@ -12,7 +12,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -37,6 +37,9 @@ struct Options {
     /// Only the places on this line of the files.
     #[arg(long)]
     line: Option<usize>,
+    /// Only those that the table does not have as killed.
+    #[arg(long)]
+    open: bool,
     /// Write the outcomes to the table, src/docs/mutants.md; what was not run keeps its row there.
     #[arg(long)]
     write: bool,
@@ -76,6 +79,14 @@ fn main() -> Result<ExitCode> {
     if let Some(line) = options.line {
         mutants.retain(|mutant| mutant.line == line);
     }
+    if options.open {
+        let open: Vec<_> =
+            merged(&root, all.clone(), Vec::new())?.iter().map(|row| !row.is_killed()).collect();
+        mutants.retain(|mutant| {
+            let at = all.iter().position(|other| other.place() == mutant.place());
+            at.is_some_and(|at| open[at])
+        });
+    }
     if options.list {
         mutants.iter().for_each(|mutant| println!("{mutant}"));
         println!("{} mutants", mutants.len());
@@ -86,26 +97,30 @@ fn main() -> Result<ExitCode> {
     if let Some(jobs) = options.jobs {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global()?;
     }
-    let (total, done) = (mutants.len(), AtomicUsize::new(0));
-    let rows: Vec<Row> = mutants
-        .into_par_iter()
-        .map(|mutant| {
-            let row = Row::new(models.run(&mutant)?, mutant);
-            // Relaxed: a number to look at.
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            eprintln!("{done}/{total} {}: {}", row.mutant, row.outcome.as_deref().unwrap_or_default());
-            Ok(row)
-        })
-        .collect::<Result<_>>()?;
-
+    let (total, done) = (mutants.len(), Mutex::new(Vec::new()));
+    mutants.into_par_iter().try_for_each(|mutant| {
+        let row = Row::new(models.run(&mutant)?, mutant);
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        eprintln!(
+            "{}/{total} {}: {}",
+            done.len() + 1,
+            row.mutant,
+            row.outcome.as_deref().unwrap_or_default()
+        );
+        if options.write {
+            // Now, so that a run that is broken off was not in vain.
+            write(&root, all.clone(), vec![row.clone()])?;
+        }
+        done.push(row);
+        anyhow::Ok(())
+    })?;
+    let mut rows = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     if options.write {
-        let code = end(&rows);
-        let rows = merged(&root, all, rows)?;
-        std::fs::write(root.join(TABLE), table::markdown(&rows))
-            .with_context(|| format!("writing {TABLE}"))?;
-        return Ok(code);
+        write(&root, all, Vec::new())?;
+    } else {
+        rows.sort_by_key(|row| (row.mutant.file.clone(), row.mutant.line));
+        print!("{}", table::markdown(&rows));
     }
-    print!("{}", table::markdown(&rows));
     Ok(end(&rows))
 }
 
@@ -113,6 +128,12 @@ fn main() -> Result<ExitCode> {
 fn end(rows: &[Row]) -> ExitCode {
     eprintln!("{}", table::summary(rows));
     if rows.iter().any(Row::is_unexplained) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The table anew, with these rows in it.
+fn write(root: &Path, all: Vec<Mutant>, rows: Vec<Row>) -> Result<()> {
+    let page = table::markdown(&merged(root, all, rows)?);
+    std::fs::write(root.join(TABLE), page).with_context(|| format!("writing {TABLE}"))
 }
 
 /// A row for each mutant of the sources: from this run, or else from the table as it is.

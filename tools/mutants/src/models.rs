@@ -164,11 +164,17 @@ fn compile(root: &Path, names: &BTreeSet<&'static str>) -> Result<BTreeMap<&'sta
     Ok(binaries)
 }
 
-/// The models of a binary, from the file where an earlier run left them if they are of the same binary.
+/// The models of a binary, from the file where an earlier run left them if they are of the same binary. A copy of that is run, so that
+/// nobody compiles it anew meanwhile.
 fn learnt(binary: &Path, file: &Path) -> Result<Vec<Model>> {
     let mut hasher = DefaultHasher::new();
     std::fs::read(binary)?.hash(&mut hasher);
     let stamp = format!("{:x}", hasher.finish());
+    let copy = file.with_extension(&stamp);
+    if !copy.exists() {
+        std::fs::copy(binary, &copy)?;
+    }
+    let binary = copy.as_path();
     if let Ok(text) = std::fs::read_to_string(file)
         && let Some((first, rest)) = text.split_once('\n')
         && first == stamp

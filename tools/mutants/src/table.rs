@@ -10,6 +10,7 @@ use crate::models::Verdict;
 use crate::scan::Mutant;
 
 /// What came of a mutant: now, or in an earlier run.
+#[derive(Clone)]
 pub struct Row {
     /// The mutant.
     pub mutant: Mutant,
@@ -29,7 +30,8 @@ impl Row {
         Self { mutant, outcome: Some(outcome) }
     }
 
-    fn is_killed(&self) -> bool {
+    /// By a model.
+    pub fn is_killed(&self) -> bool {
         self.outcome.as_ref().is_some_and(|outcome| outcome.starts_with(KILLED))
     }
 

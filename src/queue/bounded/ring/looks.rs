@@ -56,7 +56,8 @@ impl<T> Ring<T> {
     }
 
     pub(in crate::queue::bounded) fn len(&self) -> usize {
-        // Acquire: the head first, so that the difference is rarely negative; the tail shows void tickets.
+        // Acquire: the head first, so that the difference is rarely negative; the tail shows void tickets. No model can tell: a
+        // count is approximate while others push and pop, and exact when nobody does.
         let head = self.head.load(Ordering::Acquire);
         let tail = self.tail.load(Ordering::Acquire);
         let tickets = self.distance(head, tail);
