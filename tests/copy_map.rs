@@ -11,25 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::Rng;
-use hashers::{ALL, Hashes};
+use hashers::{Hashes, over_all};
 use latchfree::hash_map::copy_map::{CopyMap, NoUninit};
 use latchfree::reclaim::{Accepts, Reclaim};
 
 trait Both: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)> + Accepts<(u32, i8)> {}
 impl<R: Reclaim<Garbage: Send + Sync> + Accepts<(u64, u64)> + Accepts<(u32, i8)>> Both for R {}
 
-/// Makes a `#[test]` of each generic body for each reclaimer, with all hashers.
-macro_rules! over_all {
-    ($($name:ident),* $(,)?) => {
-        mod on_epoch {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::Epoch>) })*
-        }
-        #[cfg(feature = "crossbeam")]
-        mod on_crossbeam {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::reclaim::Crossbeam>) })*
-        }
-    };
-}
 over_all! {
     basics, conditional, growth, churn, shrinking, iteration_meets_everything, iteration_under_churn, concurrent_inserts,
     one_wins, counters, pairs_belong_together, limits_hold, into_iter_by_halves, blocks_and_back, many_versions,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{Counted, Ledger, Rng};
-use hashers::{ALL, Hashes};
+use hashers::{Hashes, over_all};
 use latchfree::hash_map::{Compute, HashMap, Operation};
 use latchfree::reclaim::{Accepts, Reclaim};
 
@@ -30,18 +30,6 @@ impl<R> Both for R where
 {
 }
 
-/// Makes a `#[test]` of each generic body for each reclaimer, with all hashers.
-macro_rules! over_all {
-    ($($name:ident),* $(,)?) => {
-        mod on_epoch {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::Epoch>) })*
-        }
-        #[cfg(feature = "crossbeam")]
-        mod on_crossbeam {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::reclaim::Crossbeam>) })*
-        }
-    };
-}
 over_all! {
     basics, growth, churn, shrinking, conditional, iteration_meets_everything, iteration_under_churn, drops_are_counted,
     concurrent_inserts, one_wins, counters, into_iter_by_halves, blocks_and_back,

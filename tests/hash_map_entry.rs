@@ -1,18 +1,19 @@
 //! `HashMap::entry`: looks at one moment, and changes that take place only if what was seen is still there.
 
 mod common;
+#[path = "common/fused.rs"]
+mod fused;
 #[path = "common/hashers.rs"]
 mod hashers;
 
 use std::any::TypeId;
-use std::cell::Cell;
 use std::collections::HashMap as Std;
-use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Counted, Ledger, Rng, scatter};
-use hashers::{ALL, Hashes};
+use fused::{FUSE, Key};
+use hashers::{ALL, Hashes, over_all};
 use latchfree::hash_map::{Entry, HashMap};
 use latchfree::reclaim::{Accepts, Epoch, Reclaim};
 use proptest::prelude::*;
@@ -29,18 +30,6 @@ impl<R> Both for R where
 {
 }
 
-/// Makes a `#[test]` of each generic body for each reclaimer, with all hashers.
-macro_rules! over_all {
-    ($($name:ident),* $(,)?) => {
-        mod on_epoch {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::Epoch>) })*
-        }
-        #[cfg(feature = "crossbeam")]
-        mod on_crossbeam {
-            $(#[test] fn $name() { super::ALL.into_iter().for_each(super::$name::<latchfree::reclaim::Crossbeam>) })*
-        }
-    };
-}
 over_all! { one_step, several_places, an_equal_entry_is_another, each_entry_to_one, counters }
 
 fn empty<K, V, R: Accepts<(K, V)>>(hashes: Hashes) -> HashMap<K, V, Hashes, R> {
@@ -218,35 +207,6 @@ fn counters<R: Both>(hashes: Hashes) {
     });
     assert_eq!(map.pin().values().sum::<u64>(), threads * each);
 }
-
-/// A key whose methods panic when the fuse has burnt down. All have one hash.
-#[derive(Debug)]
-struct Key(u64);
-
-thread_local! {
-    static FUSE: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-fn burn() {
-    FUSE.set(FUSE.get() - 1);
-    assert!(FUSE.get() > 0, "seeded");
-}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        burn();
-        state.write_u64(0);
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        burn();
-        self.0 == other.0
-    }
-}
-
-impl Eq for Key {}
 
 #[test]
 fn a_panic_in_hash_or_eq_changes_nothing_or_all() {

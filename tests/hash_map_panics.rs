@@ -1,49 +1,19 @@
 //! User code that panics, re-enters or is hostile leaves the map whole; large maps are dropped in bounded stack.
 
 mod common;
+#[path = "common/fused.rs"]
+mod fused;
 #[path = "common/hashers.rs"]
 mod hashers;
 
 use std::cell::Cell;
-use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use common::Ledger;
+use fused::{FUSE, Key};
 use hashers::Hashes;
 use latchfree::hash_map::{HashMap, HashSet, Operation};
-
-thread_local! {
-    /// How many calls of `Hash` and `Eq` until one panics.
-    static FUSE: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-fn burn() {
-    FUSE.with(|fuse| {
-        fuse.set(fuse.get() - 1);
-        assert!(fuse.get() > 0, "seeded");
-    });
-}
-
-/// A key whose methods panic when the fuse has burnt down. All have one hash.
-#[derive(Debug, Clone)]
-struct Key(u64);
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        burn();
-        state.write_u64(0);
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        burn();
-        self.0 == other.0
-    }
-}
-
-impl Eq for Key {}
 
 fn unfused<T>(f: impl FnOnce() -> T) -> T {
     FUSE.set(usize::MAX);

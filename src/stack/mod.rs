@@ -50,7 +50,8 @@ use crate::sync::const_fn;
 ///
 /// **Contention.** A thread that loses races pauses before its next attempt, for some microseconds, and remembers for how long. A
 /// push offers its item meanwhile, and a pop that loses a race takes an item that is on offer. With more threads than cores
-/// this is faster by far than fighting for a cache line, at the price of fairness within such a pause.
+/// this is faster by far than fighting for a cache line, at the price of fairness within such a pause. A pop that again and again
+/// finds nothing after a few items, with somebody at work who pushes, stays behind for 2 us and looks again.
 ///
 /// Nothing is lent: a pop moves the item out, and its new owner may drop it at once. So [`peek`](Self::peek) and
 /// [`iter`](Self::iter) return copies, of items that are `Copy`.

@@ -70,7 +70,8 @@ mod imp {
     /// The head start that it gets. Flows of 1 producer and 1 consumer on a bounded queue took 5 to 7 ns an item with it and 7
     /// to 16 without; of 2 and 4, in a later run, 6.7 and 7.1 instead of 9.2 and 10.5.
     const HEAD_START: Duration = Duration::from_micros(2);
-    /// Where nobody was at work there, it is not asked again so many times: a thread that does all itself then loses 1 ns a time.
+    /// Where nobody was at work there, it is not asked again so many times. Reasoned: a thread that does all itself then loses about
+    /// a nanosecond a time.
     const UNWATCHED: u32 = 256;
     /// Places are told apart by a hash; two that share an entry share their memory.
     const PLACES: usize = 8;
@@ -215,42 +216,20 @@ mod imp {
             self.due.set(pause.clamp(SHORTEST, LONGEST));
         }
 
-        /// Pauses, in vain as soon as nobody is `busy` any more.
+        /// The pause that is due, in vain as soon as nobody is `busy` any more: then it must not sleep, which would outlast that.
         #[cold]
         #[inline(never)]
-        fn rest_while(&self, busy: impl Fn() -> bool) {
-            let ns = self.due.get();
-            let end = Instant::now() + Duration::from_nanos(ns.into());
-            self.begin_again();
-            // No sleep: it would outlast what it is for.
-            while busy() && Instant::now() < end {
-                if ns >= YIELDING {
-                    std::thread::yield_now();
-                } else {
-                    spin_loop();
-                }
-            }
-            self.since.set(Some(Instant::now()));
-        }
-
-        /// The pause that is due is taken now.
-        fn begin_again(&self) {
-            self.pause.set(self.due.replace(0));
+        fn rest(&self, sleeps: bool, busy: impl Fn() -> bool) {
+            let ns = self.due.replace(0);
+            self.pause.set(ns);
             self.run.set(0);
             self.losses.set(0);
             self.last.set(0);
-        }
-
-        #[cold]
-        #[inline(never)]
-        fn rest(&self) {
-            let ns = self.due.get();
-            self.begin_again();
             let duration = Duration::from_nanos(ns.into());
             let mut now = Instant::now();
             let end = now + duration;
-            while now < end {
-                if ns >= SLEEPING {
+            while now < end && busy() {
+                if sleeps && ns >= SLEEPING {
                     std::thread::sleep(duration);
                 } else if ns >= YIELDING {
                     std::thread::yield_now();
@@ -283,17 +262,17 @@ mod imp {
             return false;
         }
         let now = Instant::now();
-        let again = idle.end.get().is_some_and(|before| now - before < JUST_NOW);
-        let mut at_work = false;
-        if again {
-            at_work = spin_until(now + LOOK, &moved);
-            if at_work {
-                spin_until(now + HEAD_START, || false);
-            } else {
-                idle.ignore.set(UNWATCHED);
-            }
+        let before = idle.end.replace(Some(now));
+        if before.is_none_or(|before| now - before >= JUST_NOW) {
+            return false;
         }
-        idle.end.set(Some(if again { Instant::now() } else { now }));
+        let at_work = spin_until(now + LOOK, moved);
+        if at_work {
+            spin_until(now + HEAD_START, || false);
+            idle.end.set(Some(Instant::now()));
+        } else {
+            idle.ignore.set(UNWATCHED);
+        }
         at_work
     }
 
@@ -333,7 +312,7 @@ mod imp {
     pub(crate) fn rest(place: Place) {
         let memory = Memory::of(place);
         if memory.due.get() != 0 {
-            memory.rest();
+            memory.rest(true, || true);
         }
     }
 
@@ -343,7 +322,7 @@ mod imp {
         lost(place);
         let memory = Memory::of(place);
         if memory.due.get() != 0 {
-            memory.rest_while(busy);
+            memory.rest(false, busy);
         }
     }
 
@@ -425,4 +404,57 @@ pub(crate) use imp::{idle, lost, lost_again_while, rest, ticket, tickets, won};
 pub(crate) fn lost_again(place: Place) {
     lost(place);
     rest(place);
+}
+
+#[cfg(all(test, feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+mod tests {
+    use core::cell::Cell;
+
+    use super::imp::{idle, lost_again_while};
+
+    static SOMEWHERE: u8 = 0;
+    /// More than it takes, for this thread may be stopped in between.
+    const TRIES: usize = 10_000;
+
+    #[test]
+    fn who_follows_closely_looks_again() {
+        let place = (&raw const SOMEWHERE).cast();
+        let looks_again = |stride| (1..TRIES).any(|try_| idle(place, 0, try_ * stride, || true));
+        assert!(looks_again(1));
+        assert!(!looks_again(1_000), "far behind");
+    }
+
+    #[test]
+    fn who_does_both_is_not_held_up() {
+        let asked = Cell::new(0);
+        let moved = || {
+            asked.set(asked.get() + 1);
+            false
+        };
+        let mut ticket = 0;
+        let mut next = || {
+            ticket += 1;
+            assert!(!idle((&raw const SOMEWHERE).cast(), 1, ticket, moved));
+        };
+        assert!((0..TRIES).any(|_| {
+            next();
+            asked.get() > 0
+        }));
+        let before = asked.get();
+        (0..200).for_each(|_| next());
+        assert_eq!(asked.get(), before, "asked again");
+    }
+
+    #[test]
+    fn a_pause_ends_with_its_reason() {
+        let asked = Cell::new(0_u32);
+        for _ in 0..100 {
+            lost_again_while((&raw const SOMEWHERE).cast(), || {
+                asked.set(asked.get() + 1);
+                asked.get() % 2 == 1
+            });
+        }
+        // In vain at the second question, or over by then.
+        assert!((1..=200).contains(&asked.get()), "{} questions", asked.get());
+    }
 }

@@ -1,5 +1,10 @@
 //! Hashers, good and hostile, as one type, so that a test body is compiled once for all of them.
-#![allow(dead_code, reason = "every test binary compiles its own copy and uses a part")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "every test binary compiles its own copy and uses a part"
+)]
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 
@@ -66,3 +71,17 @@ impl BuildHasher for Hashes {
         Hash { hashes: *self, bits: 0, sip: DefaultHasher::new() }
     }
 }
+
+/// Makes a `#[test]` of each generic body for each reclaimer, with all hashers.
+macro_rules! over_all {
+    ($($name:ident),* $(,)?) => {
+        mod on_epoch {
+            $(#[test] fn $name() { $crate::hashers::ALL.into_iter().for_each(super::$name::<latchfree::Epoch>) })*
+        }
+        #[cfg(feature = "crossbeam")]
+        mod on_crossbeam {
+            $(#[test] fn $name() { $crate::hashers::ALL.into_iter().for_each(super::$name::<latchfree::reclaim::Crossbeam>) })*
+        }
+    };
+}
+pub(crate) use over_all;

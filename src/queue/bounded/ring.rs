@@ -183,8 +183,8 @@ impl<T> Ring<T> {
     #[inline(always)]
     fn take(counter: &AtomicU64, from: Ticket, to: Ticket) -> bool {
         // AcqRel: who sees the counter here sees what we saw, void tickets among it. Relaxed on losing: all is looked at again.
-        // No model can tell: it acquires what it need not, for a ticket is never given out twice, so who goes by what others saw has acquired
-        // it when it was read; and what a ticket gives access to is acquired from its slot.
+        // No model can tell: it acquires what it need not, for a ticket is never given out twice, so who goes by what others
+        // saw has acquired it when it was read; and what a ticket gives access to is acquired from its slot.
         counter.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -444,7 +444,7 @@ impl<T> Ring<T> {
         let tail = self.tail.with_mut(|tail| *tail);
         if self.free(tail) != Free::Yes {
             // SAFETY: the caller's promise.
-            return unsafe { self.push_slowly(item, true) };
+            return unsafe { self.push_slowly(item, false) };
         }
         let next = self.next(tail);
         let (lap, index) = (self.lap(tail), self.index(tail));

@@ -220,8 +220,8 @@ impl<T> Slot<T> {
     /// An exchange of the verdict.
     fn decide(&self, from: u64, to: u64) -> bool {
         // AcqRel: passes on to the others what made us decide, and shows us what they saw. Losing means that somebody
-        // else decided, and all is looked at again. No model can tell: it acquires what it need not, for no verdict is ever given twice, and who
-        // goes by what others saw has acquired it when it was read.
+        // else decided, and all is looked at again. No model can tell: it acquires what it need not, for no verdict is ever given
+        // twice, and who goes by what others saw has acquired it when it was read.
         self.verdict.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 

@@ -66,23 +66,29 @@ type Hash = HashMap<u64, u64, FxBuildHasher>;
 type Copied = CopyMap<u64, u64, FxBuildHasher>;
 type Ordered = OrderedMap<u64, u64>;
 
-impl Map for Hash {
-    fn new() -> Self {
-        Self::default()
-    }
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.pin().get(&key).copied()
-    }
-    #[inline(always)]
-    fn insert(&self, key: u64, value: u64) -> bool {
-        self.pin().insert(key, value).is_none()
-    }
-    #[inline(always)]
-    fn remove(&self, key: u64) -> Option<u64> {
-        self.pin().remove(&key).copied()
-    }
+/// What is under a guard and returned by reference.
+macro_rules! lending {
+    ($($map:ty),+) => {$(
+        impl Map for $map {
+            fn new() -> Self {
+                Self::default()
+            }
+            #[inline(always)]
+            fn get(&self, key: u64) -> Option<u64> {
+                self.pin().get(&key).copied()
+            }
+            #[inline(always)]
+            fn insert(&self, key: u64, value: u64) -> bool {
+                self.pin().insert(key, value).is_none()
+            }
+            #[inline(always)]
+            fn remove(&self, key: u64) -> Option<u64> {
+                self.pin().remove(&key).copied()
+            }
+        }
+    )+};
 }
+lending!(Hash, Ordered);
 
 impl Map for Copied {
     fn new() -> Self {
@@ -99,24 +105,6 @@ impl Map for Copied {
     #[inline(always)]
     fn remove(&self, key: u64) -> Option<u64> {
         CopyMap::remove(self, &key)
-    }
-}
-
-impl Map for Ordered {
-    fn new() -> Self {
-        Self::default()
-    }
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.pin().get(&key).copied()
-    }
-    #[inline(always)]
-    fn insert(&self, key: u64, value: u64) -> bool {
-        self.pin().insert(key, value).is_none()
-    }
-    #[inline(always)]
-    fn remove(&self, key: u64) -> Option<u64> {
-        self.pin().remove(&key).copied()
     }
 }
 
