@@ -288,7 +288,7 @@ models! {
     }
 
     /// Displacing against a pop, with one slot: at most one item goes, and the new one stays or comes back.
-    displacing(Some(3), 1111) {
+    displacing(Some(3), 974) {
         let queue = filled(1, 1);
         let a = go(&queue, |queue| match queue.force_push(Item::new(1)) {
             Ok(displaced) => (true, displaced.map(|item| item.0)),
@@ -375,7 +375,7 @@ models! {
     }
 
     /// The same with `is_full`.
-    two_looks_for_room(Some(3), 825) {
+    two_looks_for_room(Some(3), 770) {
         let queues = Arc::new([0, 1].map(|_| Arc::into_inner(filled(1, 1)).unwrap()));
         let threads = [0, 1].map(|mine| go(&queues, move |queues| {
             assert_eq!(pop(&queues[mine]), Some(100));

@@ -22,8 +22,8 @@ use crate::reclaim::{Epoch, Reclaim};
 /// ```
 #[must_use = "an unused handle ends its critical section at once"]
 pub struct HashSetRef<'s, T, S = RandomState, R: Reclaim = Epoch> {
-    pub(crate) set: &'s HashSet<T, S, R>,
-    pub(crate) guard: R::Guard,
+    pub(super) set: &'s HashSet<T, S, R>,
+    pub(super) guard: R::Guard,
 }
 
 impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {

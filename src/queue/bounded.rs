@@ -4,6 +4,7 @@
 
 mod ring;
 mod slot;
+mod slots;
 
 use alloc::vec::{self, Vec};
 use core::fmt;

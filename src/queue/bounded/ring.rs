@@ -50,13 +50,11 @@ mod displace;
 mod looks;
 mod room;
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-
 use crossbeam_utils::CachePadded;
 
 use super::CapacityError;
 use super::slot::{CODES, Free, Lap, Slot};
+use super::slots::Slots;
 use crate::reclaim::is_asymmetric;
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
@@ -79,11 +77,7 @@ pub(super) struct Ring<T> {
     /// The next producer's ticket.
     tail: CachePadded<AtomicU64>,
     rare: CachePadded<Rare>,
-    slots: Box<[Slot<T>]>,
-    /// From a ticket to the same slot's next one.
-    step: u64,
-    /// Which protocol is in force; decided once a process.
-    asymmetric: bool,
+    slots: Slots<T>,
 }
 
 /// What is written only when a holder was passed over.
@@ -102,12 +96,7 @@ impl<T> Ring<T> {
             return Err(CapacityError);
         }
         let step = (capacity as u64).next_power_of_two().max(CODES + 1);
-        let asymmetric = is_asymmetric();
         let first = first_lap.wrapping_mul(step);
-        let lap = Lap { at: first, step };
-        let mut slots = Vec::new();
-        slots.try_reserve_exact(capacity).map_err(|_| CapacityError)?;
-        slots.extend((0..capacity).map(|_| Slot::new(lap, asymmetric)));
         Ok(Self {
             head: CachePadded::new(AtomicU64::new(first)),
             tail: CachePadded::new(AtomicU64::new(first)),
@@ -115,68 +104,51 @@ impl<T> Ring<T> {
                 counted: AtomicUsize::new(0),
                 void: AtomicU64::new(first.wrapping_sub(1)),
             }),
-            slots: slots.into_boxed_slice(),
-            step,
-            asymmetric,
+            slots: Slots::new(capacity, Lap { at: first, step }, is_asymmetric())?,
         })
     }
 
+    #[inline(always)]
     pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
+        self.slots.count()
     }
 
     #[inline(always)]
     fn lap(&self, ticket: Ticket) -> Lap {
-        Lap { at: ticket & !(self.step - 1), step: self.step }
+        self.slots.lap(ticket)
     }
 
     #[inline(always)]
     fn index(&self, ticket: Ticket) -> usize {
-        (ticket & (self.step - 1)) as usize
+        self.slots.index(ticket)
     }
 
     #[inline(always)]
-    fn slot(&self, ticket: Ticket) -> &Slot<T> {
-        debug_assert!(self.index(ticket) < self.slots.len());
-        // SAFETY: tickets are made by `new` with index 0 and by `next` and `advance`, which keep the index below the length.
-        unsafe { self.slots.get_unchecked(self.index(ticket)) }
+    fn slot(&self, ticket: Ticket) -> Slot<'_, T> {
+        self.slots.slot(ticket)
     }
 
     #[inline(always)]
     fn next(&self, ticket: Ticket) -> Ticket {
-        if self.index(ticket) + 1 < self.slots.len() {
-            ticket + 1
-        } else {
-            (ticket & !(self.step - 1)).wrapping_add(self.step)
-        }
+        if self.index(ticket) + 1 < self.capacity() { ticket + 1 } else { self.lap(ticket).after() }
     }
 
     /// The ticket `count` later, which is at most a lap.
     #[inline(always)]
     fn advance(&self, ticket: Ticket, count: usize) -> Ticket {
         let index = self.index(ticket) + count;
-        if index < self.slots.len() {
+        if index < self.capacity() {
             ticket + count as u64
         } else {
-            let lap = (ticket & !(self.step - 1)).wrapping_add(self.step);
-            lap + (index - self.slots.len()) as u64
+            self.lap(ticket).after() + (index - self.capacity()) as u64
         }
     }
 
     /// How many tickets there are from one to the other; negative if that is the earlier one.
     fn distance(&self, from: Ticket, to: Ticket) -> i64 {
-        let laps = (self.lap(to).at.wrapping_sub(self.lap(from).at) as i64) >> self.step.trailing_zeros();
-        laps.wrapping_mul(self.slots.len() as i64) + self.index(to) as i64 - self.index(from) as i64
-    }
-
-    #[inline(always)]
-    fn free(&self, ticket: Ticket) -> Free {
-        self.slot(ticket).free(self.lap(ticket), self.asymmetric)
-    }
-
-    #[inline(always)]
-    fn is_full_at(&self, ticket: Ticket) -> bool {
-        self.slot(ticket).is_full(self.lap(ticket))
+        let step = self.slots.step();
+        let laps = (self.lap(to).at.wrapping_sub(self.lap(from).at) as i64) >> step.trailing_zeros();
+        laps.wrapping_mul(self.capacity() as i64) + self.index(to) as i64 - self.index(from) as i64
     }
 
     /// Moves a counter from one ticket to another; false if somebody else moved it.
@@ -200,9 +172,8 @@ impl<T> Ring<T> {
         // Relaxed: the exchange tells whether it was the tail, and the slot by itself that it is free.
         let tail = self.tail.load(Ordering::Relaxed);
         // All of these before the exchange, behind which the compiler would have to load them again.
-        let (slot, lap, next, asymmetric) =
-            (self.slot(tail), self.lap(tail), self.next(tail), self.asymmetric);
-        if slot.free(lap, asymmetric) == Free::Yes {
+        let (slot, next) = (self.slot(tail), self.next(tail));
+        if slot.free() == Free::Yes {
             // The linearization point, if `put` succeeds.
             if !Self::take(&self.tail, tail, next) {
                 backoff::lost(self.place());
@@ -210,7 +181,7 @@ impl<T> Ring<T> {
                 return unsafe { self.push_slowly(item, true) };
             }
             // SAFETY: the slot was free and the ticket is ours; the caller's promise.
-            if unsafe { slot.put(item, lap, asymmetric) } {
+            if unsafe { slot.put(item) } {
                 self.won(BACK, tail, next);
                 return Ok(());
             }
@@ -233,7 +204,7 @@ impl<T> Ring<T> {
         loop {
             // Acquire: pairs with the Release that moved it, for what was popped before: there is room.
             let tail = self.tail.load(Ordering::Acquire);
-            let free = self.free(tail);
+            let free = self.slot(tail).free();
             if free == Free::No {
                 if self.make_room(tail, &mut fenced) {
                     continue;
@@ -268,7 +239,7 @@ impl<T> Ring<T> {
             self.uncount();
         }
         // SAFETY: the caller's promise.
-        let put = unsafe { self.slot(ticket).put(item, self.lap(ticket), self.asymmetric) };
+        let put = unsafe { self.slot(ticket).put(item) };
         if !put {
             // SAFETY: ours still, and our item was not delivered.
             unsafe { self.release(ticket, true) };
@@ -284,7 +255,7 @@ impl<T> Ring<T> {
     #[inline(always)]
     unsafe fn release(&self, ticket: Ticket, used: bool) {
         // SAFETY: the caller's promise.
-        if unsafe { self.slot(ticket).release(self.lap(ticket), used, self.asymmetric) } {
+        if unsafe { self.slot(ticket).release(used) } {
             self.count();
         }
     }
@@ -294,19 +265,18 @@ impl<T> Ring<T> {
     pub(super) fn pop(&self) -> Option<T> {
         // Relaxed: the exchange tells whether it was the head, and the slot by itself that it is full.
         let head = self.head.load(Ordering::Relaxed);
-        let (slot, lap, next, asymmetric) =
-            (self.slot(head), self.lap(head), self.next(head), self.asymmetric);
+        let (slot, next) = (self.slot(head), self.next(head));
         // Written once, to where it is returned: a pair with 1 KiB took 42 ns instead of 25 with a return for each case.
         let mut value = None;
         let mut mine = false;
-        if slot.is_full(lap) {
+        if slot.is_full() {
             // The linearization point.
             mine = Self::take(&self.head, head, next);
             if mine {
                 // SAFETY: seen full, and the ticket is ours.
                 value = Some(unsafe { slot.read() });
                 // SAFETY: the same, and the value was moved out.
-                if unsafe { slot.release(lap, true, asymmetric) } {
+                if unsafe { slot.release(true) } {
                     self.count();
                 }
                 self.won(FRONT, head, next);
@@ -341,7 +311,7 @@ impl<T> Ring<T> {
         loop {
             // Acquire: pairs with the Release that moved it, for what was pushed before.
             let head = self.head.load(Ordering::Acquire);
-            if self.is_full_at(head) {
+            if self.slot(head).is_full() {
                 // The linearization point.
                 if Self::take(&self.head, head, self.next(head)) {
                     return Some(head);
@@ -355,7 +325,7 @@ impl<T> Ring<T> {
                 Front::Again => {}
                 Front::Asked => {
                     // SAFETY: the consumers' ticket is ours now, and a producer has its one.
-                    if unsafe { self.slot(head).challenge(self.lap(head), self.asymmetric) } {
+                    if unsafe { self.slot(head).challenge() } {
                         return Some(head);
                     }
                     fenced = false;
@@ -370,8 +340,8 @@ impl<T> Ring<T> {
         // Acquire: shows which tickets are void.
         let tail = self.tail.load(Ordering::Acquire);
         let pending = self.distance(head, tail);
-        let known = usize::try_from(pending).unwrap_or(0).min(self.slots.len());
-        let nobodys = self.count_while(head, known, |slot, lap| !slot.is_claimed(lap));
+        let known = usize::try_from(pending).unwrap_or(0).min(self.capacity());
+        let nobodys = self.count_while(head, known, |slot| !slot.is_claimed());
         if nobodys > 0 {
             // Losing means that somebody else moved on, or that it was not the head any more.
             Self::take(&self.head, head, self.advance(head, nobodys));
@@ -380,13 +350,13 @@ impl<T> Ring<T> {
         let come = pending > 0
             && (0..PATIENCE).any(|_| {
                 spin_loop();
-                self.is_full_at(head)
+                self.slot(head).is_full()
             });
         let mut ticket = head;
         let behind = !come
             && (1..pending).any(|_| {
                 ticket = self.next(ticket);
-                self.is_full_at(ticket)
+                self.slot(ticket).is_full()
             });
         // Relaxed: acquired when it was read first. Last, behind loads that acquire: the head did not move while the slots were
         // looked at.
@@ -442,7 +412,7 @@ impl<T> Ring<T> {
     /// As for `push`.
     pub(super) unsafe fn push_mut(&mut self, item: *const T) -> Result<(), Ticket> {
         let tail = self.tail.with_mut(|tail| *tail);
-        if self.free(tail) != Free::Yes {
+        if self.slot(tail).free() != Free::Yes {
             // SAFETY: the caller's promise.
             return unsafe { self.push_slowly(item, false) };
         }
@@ -450,7 +420,7 @@ impl<T> Ring<T> {
         let (lap, index) = (self.lap(tail), self.index(tail));
         self.tail.with_mut(|tail| *tail = next);
         // SAFETY: the slot is free, and the caller's promise.
-        unsafe { self.slots[index].put_mut(item, lap) };
+        unsafe { self.slots.cell_mut(index).put_mut(item, lap) };
         Ok(())
     }
 
@@ -464,7 +434,7 @@ impl<T> Ring<T> {
             let next = self.next(head);
             self.head.with_mut(|head| *head = next);
             // What is not full is nobody's: an operation that was on its way cannot be, for nobody shares the queue.
-            if self.is_full_at(head) {
+            if self.slot(head).is_full() {
                 // SAFETY: full, and the ticket is ours.
                 unsafe {
                     let value = self.slot(head).read();

@@ -1,7 +1,8 @@
 //! Many items with one ticket exchange.
 
-use super::super::slot::Free;
+use super::super::slot::{Free, Said, Slot};
 use super::{BACK, FRONT, Ring, Ticket};
+use crate::reclaim::light;
 use crate::sync::Ordering;
 use crate::util::backoff;
 
@@ -18,13 +19,11 @@ impl<T> Ring<T> {
         while done < count {
             // Acquire: as in `push_slowly`.
             let tail = self.tail.load(Ordering::Acquire);
-            let most = (count - done).min(self.slots.len());
             // One by one where a slot is free out of turn.
-            let asymmetric = self.asymmetric;
-            let grab = self.count_while(tail, most, |slot, lap| slot.free(lap, asymmetric) == Free::Yes);
+            let grab = self.count_free(tail, (count - done).min(self.capacity()));
             if grab == 0 {
                 // SAFETY: the caller's promise.
-                match self.free(tail) {
+                match self.slot(tail).free() {
                     Free::No if self.make_room(tail, &mut fenced) => continue,
                     Free::No if patient && self.stay_behind(BACK, tail) => {
                         patient = false;
@@ -55,18 +54,41 @@ impl<T> Ring<T> {
         done
     }
 
+    /// How many of the next `most` tickets' slots, at most a lap, are free in turn.
+    #[inline]
+    fn count_free(&self, from: Ticket, most: usize) -> usize {
+        if self.slots.asymmetric() {
+            let count = self.slots.count_said(from, most, Said::Free);
+            // As in `Slot::free`, for all of them.
+            light(true);
+            if self.slots.is_unasked(self.slot(from).ticket_before()) {
+                return count;
+            }
+        }
+        self.count_while(from, most, |slot| slot.free() == Free::Yes)
+    }
+
     /// Publishes items with adjacent tickets, until one of the tickets' consumers has gone on; returns how many.
     ///
     /// # Safety
     ///
     /// As for `put`, of all of them.
+    #[inline]
     unsafe fn put_all(&self, items: *const T, first: Ticket, count: usize) -> usize {
-        let asymmetric = self.asymmetric;
+        let asymmetric = self.slots.asymmetric();
         let mut done = 0;
-        for (slots, lap) in self.stretch(first, count) {
-            for slot in slots {
+        for (cells, lap) in self.slots.stretch(first, count) {
+            for cell in cells {
                 // SAFETY: the caller's promise.
-                if unsafe { !slot.put(items.add(done), lap, asymmetric) } {
+                unsafe { cell.write(items.add(done)) };
+                if asymmetric {
+                    cell.say(Said::Full, lap);
+                    // As in `Slot::put`; who was not asked about the first is not about the others.
+                    light(true);
+                }
+                let put = asymmetric && self.slots.is_unasked(first)
+                    || Slot::put_after_all(&self.slots, self.advance(first, done));
+                if !put {
                     // SAFETY: the caller's promise; this item was not delivered.
                     unsafe { self.retract(first, done, count) };
                     return done;
@@ -101,11 +123,11 @@ impl<T> Ring<T> {
     ///
     /// `out` is valid for writing `max` values, and `max > 0`.
     pub(in crate::queue::bounded) unsafe fn pop_many(&self, out: *mut T, max: usize) -> usize {
-        let max = max.min(self.slots.len());
+        let max = max.min(self.capacity());
         loop {
             // Relaxed: as in `pop`.
             let head = self.head.load(Ordering::Relaxed);
-            let count = self.count_while(head, max, |slot, lap| slot.is_full(lap));
+            let count = self.slots.count_said(head, max, Said::Full);
             if count == 0 {
                 // One at a time where a producer is on its way.
                 let Some(value) = self.pop_slowly() else { return 0 };
@@ -119,22 +141,45 @@ impl<T> Ring<T> {
                 backoff::lost_again(self.place());
                 continue;
             }
-            let asymmetric = self.asymmetric;
-            let mut out = out;
-            for (slots, lap) in self.stretch(head, count) {
-                for slot in slots {
-                    // SAFETY: the tickets are ours and the slots seen full; there is room for `max`; then the value is moved out.
-                    unsafe {
-                        out.write(slot.read());
-                        out = out.add(1);
-                        if slot.release(lap, true, asymmetric) {
-                            self.count();
-                        }
-                    }
-                }
-            }
+            // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
+            unsafe { self.take_all(head, count, out) };
             self.won(FRONT, head, next);
             return count;
+        }
+    }
+
+    /// Moves the items of adjacent tickets out, and frees their slots.
+    ///
+    /// # Safety
+    ///
+    /// The tickets are the caller's and the slots were seen full; `out` is valid for writing `count` values.
+    #[inline]
+    unsafe fn take_all(&self, first: Ticket, count: usize, out: *mut T) {
+        let asymmetric = self.slots.asymmetric();
+        let mut out = out;
+        for (cells, lap) in self.slots.stretch(first, count) {
+            for cell in cells {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    out.write(cell.read());
+                    out = out.add(1);
+                }
+                if asymmetric {
+                    cell.say(Said::Free, lap.next());
+                }
+            }
+        }
+        if asymmetric {
+            // As in `Slot::release`, for all of them.
+            light(true);
+            if self.slots.is_unasked(first) {
+                return;
+            }
+        }
+        for ahead in 0..count {
+            if Slot::release_after_all(&self.slots, self.advance(first, ahead), true) {
+                self.count();
+            }
         }
     }
 }

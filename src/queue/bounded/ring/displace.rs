@@ -59,33 +59,31 @@ impl<T> Ring<T> {
                     continue;
                 }
                 let slot = self.slot(tail);
-                let lap = self.lap(tail);
                 // SAFETY: we hold the slot, and have moved the tail.
-                if !unsafe { slot.keep(self.lap(held.ticket), lap) } {
+                if !unsafe { slot.keep(self.lap(held.ticket)) } {
                     self.note_void(tail);
                     held.passed = true;
                     continue;
                 }
                 // SAFETY: kept for this ticket, which is ours; the caller's promise.
-                if unsafe { slot.put(item, lap, self.asymmetric) } {
+                if unsafe { slot.put(item) } {
                     return;
                 }
                 held = Held { ticket: tail, passed: false };
                 continue;
             }
-            let free = self.free(tail);
+            let free = self.slot(tail).free();
             if free == Free::No {
-                let slots = self.slots.len();
+                let slots = self.capacity();
                 let own = (self.index(held.ticket) + slots - self.index(tail)) % slots;
-                let asymmetric = self.asymmetric;
-                let before = self.count_while(tail, own, |slot, lap| slot.free(lap, asymmetric) == Free::No);
+                let before = self.count_while(tail, own, |slot| slot.free() == Free::No);
                 self.pass_over(tail, before.max(1));
             } else if Self::take(&self.tail, tail, next) {
                 // SAFETY: the slot was free and the ticket is ours; the caller's promise.
                 if unsafe { self.put(item, tail, free) } {
                     if held.passed {
                         // SAFETY: ours, and passed over.
-                        unsafe { self.slot(held.ticket).give_back(self.lap(held.ticket)) };
+                        unsafe { self.slot(held.ticket).give_back() };
                         self.count();
                     } else {
                         // SAFETY: ours, and the value was moved out.

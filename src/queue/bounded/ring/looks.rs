@@ -15,7 +15,7 @@ impl<T> Ring<T> {
             let tail = self.tail.load(Ordering::Relaxed);
             let mut ticket = head;
             let full = (0..self.distance(head, tail)).any(|_| {
-                let full = self.is_full_at(ticket);
+                let full = self.slot(ticket).is_full();
                 ticket = self.next(ticket);
                 full
             });
@@ -35,7 +35,7 @@ impl<T> Ring<T> {
         loop {
             // Acquire: as in `push_slowly`.
             let tail = self.tail.load(Ordering::Acquire);
-            if self.free(tail) != Free::No {
+            if self.slot(tail).free() != Free::No {
                 return false;
             }
             if fenced {
@@ -68,7 +68,7 @@ impl<T> Ring<T> {
             let mut ticket = head;
             (0..tickets)
                 .filter(|_| {
-                    let full = self.is_full_at(ticket);
+                    let full = self.slot(ticket).is_full();
                     ticket = self.next(ticket);
                     full
                 })
@@ -76,6 +76,6 @@ impl<T> Ring<T> {
         } else {
             usize::try_from(tickets).unwrap_or(0)
         };
-        len.min(self.slots.len())
+        len.min(self.capacity())
     }
 }

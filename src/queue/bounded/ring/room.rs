@@ -44,30 +44,34 @@ impl<T> Ring<T> {
         self.rare.counted.fetch_sub(1, Ordering::Release);
     }
 
-    /// The slots of `count` tickets, at most a lap, with their laps.
-    #[inline]
-    pub(super) fn stretch(&self, from: Ticket, count: usize) -> [(&[Slot<T>], Lap); 2] {
-        let (wrapped, first) = self.slots.split_at(self.index(from));
-        let first = &first[..count.min(first.len())];
-        let lap = self.lap(from);
-        let next = Lap { at: lap.at.wrapping_add(lap.step), ..lap };
-        [(first, lap), (&wrapped[..count - first.len()], next)]
+    /// The slots of `count` tickets, at most a lap, for them.
+    #[inline(always)]
+    pub(super) fn stretch(&self, from: Ticket, count: usize) -> [impl Iterator<Item = Slot<'_, T>>; 2] {
+        debug_assert!(count <= self.capacity());
+        let (index, lap) = (self.index(from), self.lap(from));
+        let first = count.min(self.capacity() - index);
+        let next = Lap { at: lap.after(), ..lap };
+        [(index..index + first, lap), (0..count - first, next)].map(|(indexes, lap)| {
+            // SAFETY: up to the last slot, and not more than there are.
+            indexes.map(move |index| unsafe { Slot::new(&self.slots, index, lap) })
+        })
     }
 
     /// How many of the next `most` tickets' slots, at most a lap, are as wanted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count_while(
         &self,
         from: Ticket,
         most: usize,
-        mut wanted: impl FnMut(&Slot<T>, Lap) -> bool,
+        mut wanted: impl FnMut(Slot<'_, T>) -> bool,
     ) -> usize {
         let mut count = 0;
-        for (slots, lap) in self.stretch(from, most) {
-            let here = slots.iter().take_while(|slot| wanted(slot, lap)).count();
-            count += here;
-            if here < slots.len() {
-                break;
+        for slots in self.stretch(from, most) {
+            for slot in slots {
+                if !wanted(slot) {
+                    return count;
+                }
+                count += 1;
             }
         }
         count
@@ -96,9 +100,9 @@ impl<T> Ring<T> {
     pub(super) fn room(&self, tail: Ticket) -> Room {
         // Acquire, all of these: none may be looked at later than the tail is again.
         let head = self.head.load(Ordering::Acquire);
-        let capacity = self.slots.len();
+        let capacity = self.capacity();
         // What is void already is in nobody's way.
-        let void = self.count_while(tail, capacity, |slot, lap| slot.is_void(lap));
+        let void = self.count_while(tail, capacity, |slot| slot.is_void());
         if void > 0 {
             return Room::Void(void);
         }
@@ -111,12 +115,12 @@ impl<T> Ring<T> {
         let freed = end > 0
             && (0..PATIENCE).any(|_| {
                 spin_loop();
-                self.free(tail) != Free::No
+                self.slot(tail).free() != Free::No
             });
         if freed {
             return Room::Again;
         }
-        let ahead = (1..end).find(|&count| self.free(self.advance(tail, count)) != Free::No);
+        let ahead = (1..end).find(|&count| self.slot(self.advance(tail, count)).free() != Free::No);
         // Relaxed: acquired when it was read first. Last, behind loads that acquire: the tail did not move while the slots were
         // looked at.
         if self.tail.load(Ordering::Relaxed) != tail {
@@ -129,11 +133,11 @@ impl<T> Ring<T> {
     /// tail past them.
     #[cold]
     pub(super) fn pass_over(&self, tail: Ticket, count: usize) {
-        let asymmetric = self.asymmetric;
         let mut count = count;
         let mut barrier = false;
-        if asymmetric {
-            let asked = self.count_while(tail, count, |slot, lap| slot.ask(lap));
+        if self.slots.asymmetric() {
+            self.slots.will_ask(self.slot(self.advance(tail, count - 1)).ticket_before());
+            let asked = self.count_while(tail, count, |slot| slot.ask());
             #[cfg(all(test, feature = "std", not(any(latchfree_loom, latchfree_stall))))]
             tests::BARRIERS.with(|barriers| barriers.set(barriers.get() + usize::from(asked > 0)));
             if asked > 0 && !heavy() {
@@ -145,7 +149,7 @@ impl<T> Ring<T> {
             // The first one does not have to be asked if it is held for laps.
             count = asked.max(1);
         }
-        let void = self.count_while(tail, count, |slot, lap| slot.pass(lap, asymmetric, barrier));
+        let void = self.count_while(tail, count, |slot| slot.pass(barrier));
         if void > 0 {
             self.skip(tail, void);
         }
