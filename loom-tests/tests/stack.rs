@@ -58,7 +58,7 @@ models! {
     }
 
     /// Two pops get each item once.
-    pops(Some(3), 500) {
+    pops(Some(3), 460) {
         let stack = filled([1, 2]);
         let threads = [0, 1].map(|_| go(&stack, pop));
         let found = threads.map(|thread| thread.join().unwrap().expect("there are two items"));
@@ -68,7 +68,7 @@ models! {
 
     /// ABA: while one pop lies still, its chunk's owner takes the item out, and those below, and puts the chunk back above something
     /// else. What was below is in its hands, so that a late pop that put it back would show.
-    chunk_reuse(Some(2), 170) {
+    chunk_reuse(Some(2), 160) {
         let stack = filled([1, 2, 3]);
         let late = go(&stack, pop);
         let mut found: Vec<_> = pop(&stack).into_iter().collect();
@@ -82,7 +82,7 @@ models! {
 
     /// The same once more around: the chunk's generations are used up meanwhile, and it must not begin anew before the late pop's
     /// guard ends.
-    worn_chunk(Some(2), 330) {
+    worn_chunk(Some(2), 300) {
         let stack = filled([1, 2, 3]);
         let late = go(&stack, pop);
         let mut found: Vec<_> = pop(&stack).into_iter().collect();
@@ -98,7 +98,7 @@ models! {
     }
 
     /// As `chunk_reuse`, put back by a batch in one chunk, above what its iterator pushed ...
-    batch_reuse(Some(2), 65) {
+    batch_reuse(Some(2), 50) {
         let stack = filled([]);
         push(&stack, 1);
         let late = go(&stack, pop);
@@ -113,7 +113,7 @@ models! {
     }
 
     /// ... and in two, where it is the lower one.
-    batch_reuse_below(Some(2), 150) {
+    batch_reuse_below(Some(2), 100) {
         let stack = filled([]);
         push(&stack, 1);
         let late = go(&stack, pop);
@@ -130,8 +130,24 @@ models! {
         assert_eq!(sorted(found), [1, 2, 3, 4, 5]);
     }
 
+    /// The owner of the chunk at the top takes its lowest item out without a guard, while another takes that, and one from below, and puts
+    /// something else there.
+    lowest_of_ones_own(Some(2), 160) {
+        let stack = filled([1, 2]);
+        let other = go(&stack, |stack| {
+            let found = [pop(stack), pop(stack)];
+            push(stack, 4);
+            found
+        });
+        push(&stack, 3);
+        let mut found: Vec<_> = pop(&stack).into_iter().collect();
+        found.extend(other.join().unwrap().into_iter().flatten());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3, 4]);
+    }
+
     /// An owner goes on in a slot only when who took the item is done with it.
-    slot_reuse(Some(3), 85) {
+    slot_reuse(Some(3), 80) {
         let stack = filled([1]);
         let other = go(&stack, pop);
         push(&stack, 2);
@@ -193,7 +209,7 @@ models! {
     }
 
     /// The same with a producer that pops: whose own item is there, or was taken.
-    elimination_of_two(Some(2), 440) {
+    elimination_of_two(Some(2), 340) {
         let stack = filled([]);
         let both = [1, 2].map(|id| go(&stack, move |stack| {
             push(stack, id);
@@ -277,7 +293,7 @@ models! {
     }
 
     /// A value is copied while its slot is given back and would be used again.
-    peek(Some(3), 180) {
+    peek(Some(3), 175) {
         let stack = Arc::new(Stack::<usize, Eager>::default());
         stack.push(1);
         let other = go(&stack, |stack| {

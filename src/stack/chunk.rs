@@ -13,6 +13,7 @@
 //! state says whether that is the chunk's owner.
 
 use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use core::hint::assert_unchecked;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
@@ -148,6 +149,14 @@ impl<T> Chunk<T> {
     /// What it takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         Self::layout(self.len()).size()
+    }
+
+    /// The word below its items; see [`Word::next`].
+    #[inline(always)]
+    pub(super) fn next(&self) -> Word<T> {
+        // Relaxed: ordered by the access that found the chunk's word, if that still stands for the same use of the chunk; else the
+        // value is not used.
+        Word(self.next.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
@@ -304,6 +313,18 @@ impl<T> Word<T> {
         unsafe { NonNull::new_unchecked(self.0.map_addr(|address| address & !(GENERATION | INDEX))) }
     }
 
+    /// The same word, known not to be alone: nothing has to be compared to find its chunk.
+    ///
+    /// # Safety
+    ///
+    /// It is not alone.
+    #[inline(always)]
+    pub(super) unsafe fn owned_by_somebody(self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { assert_unchecked(!self.is_alone()) };
+        self
+    }
+
     /// Out of the way, so that the usual case waits for no comparison.
     #[cold]
     #[inline(never)]
@@ -375,10 +396,8 @@ impl<T> Word<T> {
     /// The chunk is allocated.
     #[inline(always)]
     pub(super) unsafe fn next(self) -> Self {
-        // Relaxed: ordered by the access that found this word, if it still stands for the same use of the chunk; else the
-        // value is not used.
         // SAFETY: the caller's promise.
-        Self(unsafe { self.header() }.next.load(Ordering::Relaxed))
+        unsafe { self.header() }.next()
     }
 
     /// As `next`, of a chunk that may have been taken out of the stack since: if the top is looked at again after this and is still
@@ -428,6 +447,19 @@ impl<T> Word<T> {
     pub(super) unsafe fn write(self, value: T) {
         // SAFETY: the caller's promise.
         unsafe { &*self.slot() }.with_mut(|place| unsafe { (*place).write(value) });
+    }
+
+    /// As `write`, by the item's address: a pair with 1 KiB took 35 ns instead of 26 where it went through one more copy.
+    ///
+    /// # Safety
+    ///
+    /// As for `write`; the item is not used where it was any more, unless it is not used here.
+    #[inline(always)]
+    pub(super) unsafe fn write_from(self, item: *const T) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*self.slot()).with_mut(|place| ptr::copy_nonoverlapping(item, (*place).as_mut_ptr(), 1));
+        }
     }
 
     /// A bitwise copy of the topmost item.

@@ -3,6 +3,7 @@
 mod batch;
 mod chunk;
 mod elimination;
+mod look;
 mod place;
 mod treiber;
 
@@ -12,7 +13,8 @@ use core::iter::FusedIterator;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use self::batch::Taken;
-use self::treiber::{Copies, Raw, keep};
+use self::look::Copies;
+use self::treiber::{Raw, keep};
 use crate::reclaim::{Accepts, Backlog, Epoch, Garbage, Reclaim};
 use crate::sync::const_fn;
 
@@ -24,7 +26,7 @@ use crate::sync::const_fn;
 /// |---|---|---|
 /// | [`push`](Self::push) | lock-free; may allocate a chunk | one compare-exchange, no guard |
 /// | [`push_all`](Self::push_all) | as `push` | one compare-exchange for all items |
-/// | [`pop`](Self::pop) | lock-free; may allocate to retire a chunk, and free some | one compare-exchange |
+/// | [`pop`](Self::pop) | lock-free; may allocate to retire a chunk, and free some | one compare-exchange; a guard for the last item of another thread's chunk |
 /// | [`pop_many`](Self::pop_many) | as `pop` | one compare-exchange for all items |
 /// | [`pop_all`](Self::pop_all) | lock-free | one swap for all items |
 /// | [`peek`](Self::peek), [`iter`](Self::iter) (`T: Copy`) | lock-free | two `fetch_add` |

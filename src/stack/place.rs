@@ -124,15 +124,27 @@ impl<T> Own<T> {
         let above = top.above(self.base);
         let index = if above.wrapping_sub(1) < self.room { above + 1 } else { 1 };
         // SAFETY: ours.
-        let chunk = unsafe { self.base.header() };
+        let chunk = unsafe { self.base.owned_by_somebody().header() };
         if chunk.state(index) != FREE {
             return None;
         }
-        // SAFETY: ours. The same word as before within the same generation means the same (`treiber`, invariant 1).
-        if index == 1 && unsafe { self.base.next() } != top {
+        // The same word as before within the same generation means the same (`treiber`, invariant 1).
+        if index == 1 && chunk.next() != top {
             return None;
         }
-        Some(self.base.with(index))
+        // SAFETY: a slot of a chunk that has an owner.
+        Some(unsafe { self.base.with(index).owned_by_somebody() })
+    }
+
+    /// What lies below the top item, if that is the lowest one of the chunk at hand. Only this thread puts that chunk elsewhere, so
+    /// while it is at the top it is above the same.
+    #[inline(always)]
+    pub(super) fn below(&self, top: Word<T>) -> Option<Word<T>> {
+        if self.base.is_null() || top.above(self.base) != 1 {
+            return None;
+        }
+        // SAFETY: ours.
+        Some(unsafe { self.base.owned_by_somebody().header() }.next())
     }
 
     /// Where a push goes that finds `top`.
@@ -167,8 +179,8 @@ impl<T> Own<T> {
     fn link(&mut self, top: Word<T>) -> Step<T> {
         while let Some(&chunk) = self.chunks.get(self.at) {
             // SAFETY: ours.
-            let (header, next) = unsafe { (chunk.header(), chunk.next()) };
-            let fit = next == top || chunk.renewed().is_some();
+            let header = unsafe { chunk.header() };
+            let fit = header.next() == top || chunk.renewed().is_some();
             if fit && !header.is_spoiled() && header.claim(1, 1) == 1 {
                 header.unclaim(1, 1);
                 let word = self.put_above(self.at, top).with(1);
@@ -362,7 +374,7 @@ impl<T> Own<T> {
     pub(super) fn put_above(&mut self, at: usize, below: Word<T>) -> Word<T> {
         // SAFETY: ours, and out of the stack.
         unsafe {
-            if self.chunks[at].next() != below {
+            if self.chunks[at].header().next() != below {
                 self.renew(at).set_next(below);
             }
         }

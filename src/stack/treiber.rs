@@ -17,7 +17,8 @@
 //!    `A` left and came back above something else (ABA). Whenever a chunk is put above another word than the last time, it gets the next
 //!    generation; only when these are used up does it go through the reclaimer, and begins anew when every guard of that time has
 //!    ended. Above the same word as before it may come back as it was. An index that goes down within a chunk follows no pointer, so
-//!    it needs no guard; whether the item is the one that was there before makes no difference to who has not read it yet.
+//!    it needs no guard; whether the item is the one that was there before makes no difference to who has not read it yet. Nor does
+//!    the owner need one for the lowest item of a chunk of its own: it is the only one who puts that elsewhere, or retires it.
 //! 2. *A chunk stays allocated while a guard that could have seen it lasts, and while one of its items was not read.* It is freed with the stack,
 //!    or through the reclaimer, when it is out of the stack and all its slots were released.
 //! 3. *A slot is written only by the chunk's owner, and only while it is free.* Who takes an item out releases its slot when it has read it.
@@ -49,7 +50,7 @@
 //! retired: when there are many spare ones, when their generations are used up, by `collect`. Garbage holds no values.
 //! Threads that go leave their chunks to the next holder of their slot.
 
-use core::mem::needs_drop;
+use core::mem::{ManuallyDrop, needs_drop};
 use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
@@ -80,7 +81,7 @@ const FRONT: usize = 1;
 pub(super) struct Raw<T, R: Reclaim> {
     pub(super) top: CachePadded<AtomicPtr<Chunk<T>>>,
     // From here on a line that is mostly read.
-    readers: AtomicUsize,
+    pub(super) readers: AtomicUsize,
     places: PerThread<Place<T>>,
     elimination: Elimination<T>,
     /// The count of threads that have no place.
@@ -110,7 +111,13 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// Counts `n` more, modulo 2^n.
     #[inline(always)]
     pub(super) fn count(&self, n: usize) {
-        match self.place() {
+        self.count_in(self.place(), n);
+    }
+
+    /// As `count`, by a thread that knows its place.
+    #[inline(always)]
+    fn count_in(&self, place: Option<&Place<T>>, n: usize) {
+        match place {
             Some(place) => place.add(n),
             // Relaxed: a count.
             None => drop(self.uncounted.fetch_add(n, Ordering::Relaxed)),
@@ -124,34 +131,82 @@ impl<T, R: Reclaim> Raw<T, R> {
     }
 
     #[inline(always)]
-    pub(super) fn push(&self, mut value: T) {
-        let Some(place) = self.place() else { return self.push_alone(value) };
-        loop {
-            // Relaxed: it is not followed.
-            let top = Word::from_raw(self.top.load(Ordering::Relaxed));
-            // SAFETY: this thread's place (`PerThread`), here and wherever `place` is passed on.
-            let usual = unsafe { place.with(|own| own.usual(top)) };
-            let found = usual.map(|word| (top, word)).or_else(|| self.slot(place));
-            let Some((top, word)) = found else { return self.push_alone(value) };
-            // SAFETY: the slot is ours (`Own`), and so is what we wrote until it is published.
-            unsafe {
-                word.header().mark(word.index(), USED);
-                word.write(value);
-            }
-            // Release: publishes the item. Losing means that another operation took effect. The linearization point.
-            match self.top.compare_exchange(top.raw(), word.raw(), Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => {
-                    backoff::won(self.here());
-                    break;
-                }
-                // SAFETY: not published, so ours.
-                Err(_) => match unsafe { self.offer(word) } {
-                    Some(back) => value = back,
-                    None => break,
-                },
+    pub(super) fn push(&self, value: T) {
+        // Written once, from where the caller made it: no loop through which it would be carried. What is out of line gets a copy.
+        let value = ManuallyDrop::new(value);
+        // SAFETY: called once, where the value was not published, and it is not dropped here.
+        let again = || unsafe { ptr::read(&raw const *value) };
+        let Some(place) = self.place() else { return self.push_alone(again()) };
+        // Relaxed: it is not followed.
+        let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+        // SAFETY: this thread's place (`PerThread`), here and wherever `place` is passed on.
+        let Some(word) = (unsafe { place.with(|own| own.usual(top)) }) else {
+            return self.push_slowly(place, again());
+        };
+        // SAFETY: the slot is ours (`Own`), and the value as long as it was not published.
+        unsafe {
+            if !self.publish(top, word, &raw const *value) {
+                return self.push_again(place, word);
             }
         }
         place.add(1);
+    }
+
+    /// As `push`, in all cases.
+    #[cold]
+    #[inline(never)]
+    fn push_slowly(&self, place: &Place<T>, mut value: T) {
+        loop {
+            let Some((top, word)) = self.slot(place) else { return self.push_alone(value) };
+            let item = ManuallyDrop::new(value);
+            // SAFETY: as in `push`.
+            if unsafe { self.publish(top, word, &raw const *item) } {
+                break;
+            }
+            // SAFETY: not published, so ours.
+            match unsafe { self.offer(word) } {
+                Some(back) => value = back,
+                None => break,
+            }
+        }
+        place.add(1);
+    }
+
+    /// As `push`, of an item that was not published and is in its slot.
+    ///
+    /// # Safety
+    ///
+    /// The item is the caller's.
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_again(&self, place: &Place<T>, word: Word<T>) {
+        // SAFETY: the caller's promise.
+        match unsafe { self.offer(word) } {
+            Some(value) => self.push_slowly(place, value),
+            None => place.add(1),
+        }
+    }
+
+    /// Writes an item into its slot and puts it on top of what was found there; false if that has changed.
+    ///
+    /// # Safety
+    ///
+    /// The slot is the caller's, has an owner, and the item is given away if this succeeds.
+    #[inline(always)]
+    unsafe fn publish(&self, top: Word<T>, word: Word<T>, item: *const T) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let word = word.owned_by_somebody();
+            word.header().mark(word.index(), USED);
+            word.write_from(item);
+        }
+        // Release: publishes the item. Losing means that another operation took effect. The linearization point.
+        let published =
+            self.top.compare_exchange(top.raw(), word.raw(), Ordering::Release, Ordering::Relaxed).is_ok();
+        if published {
+            backoff::won(self.here());
+        }
+        published
     }
 
     /// Where a push goes, and what the top was for that; `None` if the thread's place is in use or chunks have no generations here.
@@ -276,8 +331,66 @@ impl<T, R: Reclaim> Raw<T, R> {
 
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
+        self.pop_by(|lost| self.pop_slowly(lost))
+    }
+
+    #[inline(always)]
+    pub(super) fn pop_with(&self, guard: &R::Guard) -> Option<T> {
+        self.pop_by(|lost| {
+            let word = if lost { self.lost_pop() } else { None };
+            // SAFETY: taken out by us.
+            word.or_else(|| self.take(guard)).map(|word| unsafe { self.open(word) })
+        })
+    }
+
+    /// Takes the top item out if that needs no guard, or else as `slowly` does, which is told whether a race was lost.
+    #[inline(always)]
+    fn pop_by(&self, slowly: impl FnOnce(bool) -> Option<T>) -> Option<T> {
+        let place = self.place();
+        // Relaxed: it is not followed, unless it is this thread's.
+        let top = Word::from_raw(self.top.load(Ordering::Relaxed));
+        let rest = if top.has_more() {
+            Some(top.below(1))
+        } else {
+            // SAFETY: this thread's place.
+            place.and_then(|place| unsafe { place.with(|own| own.below(top)) })
+        };
+        // Written once, to where it is returned.
+        let mut value = None;
+        let (mut taken, mut lost) = (false, false);
+        if let Some(rest) = rest {
+            // SeqCst: before the look at `readers`, in the order of invariant 4; acquires what the push did. Losing means that
+            // another operation took effect. The linearization point.
+            taken =
+                self.top.compare_exchange(top.raw(), rest.raw(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
+            lost = !taken;
+            if taken {
+                backoff::won(self.here());
+                // SAFETY: taken out by us, of a chunk that has an owner; moved out before the slot is given back.
+                unsafe {
+                    let top = top.owned_by_somebody();
+                    value = Some(top.read());
+                    if self.is_read() {
+                        top.header().spoil(top.index());
+                    } else {
+                        top.header().release(top.index(), FREE);
+                    }
+                }
+                self.count_in(place, usize::MAX);
+            }
+        }
+        if !taken {
+            value = slowly(lost);
+        }
+        value
+    }
+
+    /// As `pop`, in all cases.
+    #[inline(never)]
+    fn pop_slowly(&self, lost: bool) -> Option<T> {
+        let offered = if lost { self.lost_pop() } else { None };
         // SAFETY: `take` does neither pin nor panic, and knows nothing of values.
-        let mut word = self.take_upper().or_else(|| unsafe { R::briefly(|guard| self.take(guard)) });
+        let mut word = offered.or_else(|| unsafe { R::briefly(|guard| self.take(guard)) });
         if word.is_none() && self.stay_behind() {
             // SAFETY: as above.
             word = unsafe { R::briefly(|guard| self.take(guard)) };
@@ -295,33 +408,6 @@ impl<T, R: Reclaim> Raw<T, R> {
         let popped = place.count().wrapping_neg();
         // Relaxed: only whether something has come.
         backoff::idle(self.here(), FRONT, popped, || !self.top.load(Ordering::Relaxed).is_null())
-    }
-
-    #[inline(always)]
-    pub(super) fn pop_with(&self, guard: &R::Guard) -> Option<T> {
-        // SAFETY: taken out by us.
-        self.take_upper().or_else(|| self.take(guard)).map(|word| unsafe { self.open(word) })
-    }
-
-    /// Takes the top item out if another one lies below it in the same chunk, which needs no guard; `None` says nothing.
-    #[inline(always)]
-    fn take_upper(&self) -> Option<Word<T>> {
-        // Relaxed: it is not followed.
-        let top = Word::from_raw(self.top.load(Ordering::Relaxed));
-        if !top.has_more() {
-            return None;
-        }
-        // SeqCst: before the look at `readers`, in the order of invariant 4; acquires what the push did. Losing means that
-        // another operation took effect. The linearization point.
-        if self
-            .top
-            .compare_exchange(top.raw(), top.below(1).raw(), Ordering::SeqCst, Ordering::Relaxed)
-            .is_ok()
-        {
-            backoff::won(self.here());
-            return Some(top);
-        }
-        self.lost_pop()
     }
 
     /// Takes the top item out, or one that is on offer.
@@ -484,60 +570,6 @@ impl<T, R: Reclaim> Raw<T, R> {
             *top = unsafe { word.rest() }.raw();
             Some(word)
         })
-    }
-}
-
-impl<T: Copy, R: Reclaim> Raw<T, R> {
-    /// Forbids that values are overwritten, until it is dropped.
-    fn reading(&self) -> Reading<'_> {
-        // SeqCst: before the caller reads `top`, in the order of invariant 4.
-        self.readers.fetch_add(1, Ordering::SeqCst);
-        order_for_loom();
-        Reading(&self.readers)
-    }
-
-    pub(super) fn peek(&self, _guard: &R::Guard) -> Option<T> {
-        let _reading = self.reading();
-        let top = self.top();
-        // SAFETY: `Copy`; not overwritten (invariant 4), and the chunk is protected by the guard.
-        (!top.is_null()).then(|| unsafe { top.read() })
-    }
-
-    pub(super) fn iter(&self) -> Copies<'_, T, R> {
-        let guard = R::pin();
-        let reading = self.reading();
-        Copies { next: self.top(), _reading: reading, _guard: guard }
-    }
-}
-
-struct Reading<'a>(&'a AtomicUsize);
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        // Release: what was read happens before it is overwritten; pairs with the load in `is_read`.
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-}
-
-/// A walk over what was there.
-pub(super) struct Copies<'a, T, R: Reclaim> {
-    next: Word<T>,
-    // Dropped in this order.
-    _reading: Reading<'a>,
-    _guard: R::Guard,
-}
-
-impl<T: Copy, R: Reclaim> Copies<'_, T, R> {
-    pub(super) fn next(&mut self) -> Option<T> {
-        if self.next.is_null() {
-            return None;
-        }
-        let word = self.next;
-        // SAFETY: reachable from the top when `reading` was there already, so untouched (invariant 4), and protected.
-        unsafe {
-            self.next = word.rest();
-            Some(word.read())
-        }
     }
 }
 
