@@ -262,6 +262,8 @@ pub mod __private {
     #[cfg(latchfree_stall)]
     pub use crate::sync::shuttle;
     #[cfg(latchfree_loom)]
+    pub use crate::queue::tickets::{Ticket, Tickets};
+    #[cfg(latchfree_loom)]
     pub use crate::util::recycle::depot::{Block, Depot};
 }
 

@@ -386,6 +386,9 @@ with_mut! {
 #[cfg(not(latchfree_loom))]
 pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
 
+/// A number of the process and not of a model, so that none is given twice to its threads.
+pub(crate) type ProcessWord = core::sync::atomic::AtomicUsize;
+
 /// For whom relies on the total order of `SeqCst` accesses: loom takes them for `AcqRel`, and orders its fences only.
 #[inline(always)]
 #[cfg_attr(latchfree_loom, track_caller)]
@@ -437,6 +440,16 @@ pub mod model {
         static READER_RMWS: Cell<bool> = const { Cell::new(false) };
         static BARRIERS: Cell<Barriers> = const { Cell::new(Barriers::Fence) };
         static LOGS: Cell<bool> = const { Cell::new(false) };
+        static ADOPTS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Lets threads own the counters of queues in this execution: whoever takes a ticket by exchange adopts the counter.
+    pub fn adopt() {
+        ADOPTS.with(|switch| switch.set(true));
+    }
+
+    pub(crate) fn adopts() -> bool {
+        ADOPTS.with(Cell::get)
     }
 
     /// Lets leaves of ordered maps use their logs in this execution: else every insertion makes a new leaf, so that models of splits
@@ -509,6 +522,7 @@ pub mod model {
                 // Here and not at the first barrier, whose thread's past would happen before every later one.
                 let _ = WORDS.words.len();
                 LOGS.with(|switch| switch.set(false));
+                ADOPTS.with(|switch| switch.set(false));
                 f();
             });
             READER_RMWS.with(|switch| switch.set(false));

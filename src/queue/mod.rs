@@ -5,6 +5,7 @@ pub mod bounded;
 mod brief;
 mod gather;
 mod segment;
+pub(crate) mod tickets;
 mod unbounded;
 
 use alloc::vec::Vec;

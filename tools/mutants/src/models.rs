@@ -19,9 +19,10 @@ use wait_timeout::ChildExt;
 use crate::scan::Mutant;
 
 /// Which models look at which sources: the first prefix that fits. A room without a line here is an error.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("src/reclaim/epoch", &["epoch"]),
     ("src/queue/bounded", &["bounded_queue", "bounded_queue_deep"]),
+    ("src/queue/tickets.rs", &["tickets"]),
     ("src/queue", &["queue"]),
     ("src/stack", &["stack", "stack_deep"]),
     ("src/hash_map/raw/boxed", &["crosswise", "hash_map"]),

@@ -1,0 +1,561 @@
+//! A counter that gives out tickets, which one thread at a time may own: its owner takes tickets without a locked instruction.
+//!
+//! ```text
+//!   owner                                    a stranger that wants a ticket
+//!   word is OWNED by me                      word: OWNED -> REVOKING          (exchange)
+//!   own = next            (plain store)      heavy()
+//!   light()                                  end = own
+//!   word still OWNED: the ticket is mine     settled: HELD -> DECIDED(end)    (exchange: one end for all)
+//!   else settle it: mine if before the end   word: REVOKING -> end            (exchange)
+//! ```
+//! While nobody owns it, `word` is the next ticket and is exchanged for the one after. A thread that took many with nobody in between
+//! adopts the counter. Biased locks do the same ([Kawachiya](https://doi.org/10.1145/582419.582433),
+//! [Vasudevan and others](https://doi.org/10.1145/1854273.1854301)), by [asymmetric
+//! barriers](https://web.archive.org/web/20080703001848/http://home.comcast.net/~pjbishop/Dave/Asymmetric-Dekker-Synchronization.txt)
+//! too, and there a stranger waits for the owner. Here it decides by itself which of the owner's claims came in time.
+//!
+//! **Why a claim is right.** The owner stores `own` and then reads `word`; a stranger writes REVOKING, or reads it, and then reads `own`, with
+//! the heavy barrier in between. So either the owner sees REVOKING, or every stranger that ever offers an end for this bias saw the
+//! claim. If both, the end that was decided says; a claim moves `own` once, so it is before the end or behind it as a whole.
+//!
+//! **Nobody waits.** Each stranger does all steps itself, its own heavy barrier among them, or finds them done. An owner that is stopped
+//! between its look at `word` and its store to `own` does no harm, for that seat is not used again before the owner has
+//! *acknowledged* the end, which it does when it has no claim under way. It may never come back: then the next owner takes another
+//! seat, and if all are taken, the counter has no owner any more, and works.
+//!
+//! **Invariants**
+//!
+//! 1. A bias, that is a seat and its round, is in `word` once in the counter's life, and between two plain values: the same one at its
+//!    beginning and at its end if nothing was taken.
+//! 2. `own` of a seat is written by the bias's owner only, from the exchange that HELD it until the acknowledgement.
+//! 3. While `word` shows a bias, `settled` of its seat is HELD in its round or DECIDED; and DECIDED only while it is REVOKING.
+//! 4. A plain value with marks is the last: no owner, no ticket.
+//!
+//! **Linearization.** A ticket is taken by the exchange of `word`, or by the store to `own`, if that is before the end. Looks come between:
+//! one that finds the same bias in `word` before and after `own` saw a claim that holds, for every end of the bias is later.
+//!
+//! **Orderings.** Whoever sees the counter somewhere sees what the taker of the ticket before it saw: exchanges and stores to `own` release,
+//! looks acquire, and an end passes it on. As for who looks whether anything was pushed: an owner's store may still be on its way out while
+//! others look, just as that of the slot is which it publishes afterwards; a fence of the owner's sends both.
+//!
+//! **When barriers fail** that were chosen (`Barrier::Broken`), a stranger cannot know what the owner's last claim is. It gives the owner
+//! a tenth of a second to decide, which also is ten thousand times as long as a store takes to become visible.
+
+use crate::reclaim::{Barrier, barrier, heavy, light};
+#[cfg(not(latchfree_loom))]
+use crate::sync::WithMut as _;
+use crate::sync::{AtomicU32, Ordering, const_fn, recheck};
+
+/// 64 bits where there are such atomics.
+#[cfg(target_has_atomic = "64")]
+mod width {
+    pub(super) use crate::sync::AtomicU64 as AtomicTicket;
+    /// A value of the counter: what it means is its user's.
+    pub type Ticket = u64;
+}
+#[cfg(not(target_has_atomic = "64"))]
+mod width {
+    pub(super) use crate::sync::AtomicUsize as AtomicTicket;
+    pub type Ticket = usize;
+}
+use width::AtomicTicket;
+pub use width::Ticket;
+
+/// In `word`: it has an owner, and is no ticket. Below: whether that is over, the seat, the round and the owner's token.
+const OWNED: Ticket = 1 << (Ticket::BITS - 1);
+/// ... and somebody wants it back.
+const REVOKING: Ticket = OWNED >> 1;
+const SEAT: u32 = ROUND + Ticket::BITS / 2 - 4;
+const ROUND: u32 = Ticket::BITS / 2;
+const TOKEN: Ticket = (1 << ROUND) - 1;
+
+/// In `settled`: the end, which is below. Else the round is below ...
+const DECIDED: Ticket = OWNED;
+/// ... and it is adopted. Else it is free for that round.
+const HELD: Ticket = REVOKING;
+
+/// Rounds of a seat end here, so that none comes twice: it stays free then, and is not adopted.
+const ROUNDS: Ticket = 1 << (SEAT - ROUND);
+
+/// Owners that may stay away for ever before a counter has no owner any more. Reasoned: a thread that set a queue up and left it to others
+/// is one. Models have one, so that owners come back to it.
+const SEATS: usize = if cfg!(latchfree_loom) { 1 } else { 4 };
+
+/// Whether there may be owners at all: words have room for tokens, and threads have them.
+const OWNERS: bool =
+    cfg!(all(target_pointer_width = "64", any(feature = "std", latchfree_loom, latchfree_stall)));
+
+/// After so many claims by one thread in a row it adopts the counter; ...
+const SOON: u32 = 256;
+/// ... twice as many after each bias that did not last, up to so many.
+const LATE: u32 = 65_536;
+/// A bias that lasted so far, as the counter counts, was worth its end.
+const WORTH_IT: Ticket = 16_384;
+
+/// Where a counter stood when a thread looked.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Turn {
+    /// The next ticket, or what it was in the end with marks in it.
+    pub ticket: Ticket,
+    /// `word` then.
+    word: Ticket,
+}
+
+impl Turn {
+    #[inline(always)]
+    fn at(word: Ticket) -> Self {
+        Self { ticket: word, word }
+    }
+
+    #[inline(always)]
+    fn is_owned(self) -> bool {
+        self.word & OWNED != 0
+    }
+
+    #[inline(always)]
+    fn is_mine(self) -> bool {
+        OWNERS && self.word & (OWNED | REVOKING | TOKEN) == OWNED | own_token()
+    }
+}
+
+/// The counter. Values are below `OWNED`; what they mean, and how they follow each other, is its user's.
+#[repr(C)]
+pub struct Tickets {
+    /// A ticket or a bias.
+    word: AtomicTicket,
+    /// Who took the last tickets by exchange, and after how many more it adopts the counter; who closed it, and none. A hint.
+    alone: AtomicTicket,
+    /// The next ticket while it is owned, a seat's each.
+    own: [AtomicTicket; SEATS],
+    /// Where the last bias began, a hint for the next.
+    began: AtomicTicket,
+    /// How many claims in a row the next owner needs.
+    patience: AtomicU32,
+    settled: [AtomicTicket; SEATS],
+    /// Round and token of a seat that is held, for the acknowledgement; 0 if nobody has to. Written by who holds it.
+    owner: [AtomicTicket; SEATS],
+}
+
+impl Tickets {
+    const_fn! {
+        /// It begins there, and nobody owns it.
+        pub const fn new(first: Ticket) -> Self {
+            Self {
+                word: AtomicTicket::new(first),
+                alone: AtomicTicket::new(0),
+                own: zeros(),
+                began: AtomicTicket::new(0),
+                patience: AtomicU32::new(SOON),
+                settled: zeros(),
+                owner: zeros(),
+            }
+        }
+    }
+
+    /// Where it stands.
+    #[inline(always)]
+    pub fn read(&self) -> Turn {
+        // Acquire: pairs with the Release of whoever moved it.
+        let word = self.word.load(Ordering::Acquire);
+        let turn = Turn::at(word);
+        if turn.is_mine() {
+            // Relaxed: the caller's own.
+            return Turn { ticket: self.own[seat(word)].load(Ordering::Relaxed), word };
+        }
+        if turn.is_owned() { self.look(word) } else { turn }
+    }
+
+    /// As `read`, where somebody else owns it.
+    #[cold]
+    #[inline(never)]
+    fn look(&self, mut word: Ticket) -> Turn {
+        while word & OWNED != 0 {
+            if word & REVOKING != 0 {
+                self.settle(word);
+            } else {
+                // Acquire: pairs with the Release of the claim. Not of another bias: that would be over or not begun, as its Release
+                // tells, and `word` not as it was.
+                let ticket = self.own[seat(word)].load(Ordering::Acquire);
+                // Against the heavy barrier in `settle`: what we saw is seen there, or we see that it is over.
+                light(true);
+                // Relaxed: `own` has acquired all there is.
+                if recheck(self.word.load(Ordering::Relaxed) == word) {
+                    return Turn { ticket, word };
+                }
+            }
+            // Acquire: as in `read`.
+            word = self.word.load(Ordering::Acquire);
+        }
+        Turn::at(word)
+    }
+
+    /// Takes the tickets from where it stood up to `next`; false if somebody else did something. Not with marks in it.
+    #[inline(always)]
+    pub fn take(&self, turn: Turn, next: Ticket) -> bool {
+        if turn.is_mine() {
+            // Release: pairs with the Acquire of who looks, for what we saw. The linearization point.
+            self.own[seat(turn.word)].store(next, Ordering::Release);
+            // Against the heavy barrier in `settle`: either a stranger sees the claim or we see it.
+            light(true);
+            // Relaxed: the bias is in `word` once, so it was there all the time, and there is nothing to acquire.
+            return recheck(self.word.load(Ordering::Relaxed) == turn.word) || self.resolve(turn.word, next);
+        }
+        if turn.is_owned() {
+            self.revoke(turn.word);
+            return false;
+        }
+        // Release: pairs with the Acquire of who reads it to take a later ticket, so that it sees what we saw. Relaxed on losing: all is
+        // looked at again. The linearization point.
+        let taken =
+            self.word.compare_exchange(turn.word, next, Ordering::Release, Ordering::Relaxed).is_ok();
+        if taken {
+            self.taken(next);
+        }
+        taken
+    }
+
+    /// Puts marks to where it stood: no ticket is given after that. False if somebody else did something.
+    pub fn close(&self, turn: Turn, marks: Ticket) -> bool {
+        if turn.is_owned() && !turn.is_mine() {
+            self.revoke(turn.word);
+            return false;
+        }
+        // Release: what a ticket's taker saw is passed on. Losing means that a ticket was taken, that it is closed, or that a
+        // stranger wants it back.
+        let closed = self
+            .word
+            .compare_exchange(turn.word, turn.ticket | marks, Ordering::Release, Ordering::Relaxed)
+            .is_ok();
+        if turn.is_mine() {
+            if closed {
+                self.acknowledge(seat(turn.word));
+                // Relaxed: a hint, for `follow`.
+                self.alone.store(own_token() << ROUND, Ordering::Relaxed);
+            } else {
+                self.resolve(turn.word, turn.ticket);
+            }
+        }
+        closed
+    }
+
+    /// Puts marks to it wherever it stands.
+    #[cold]
+    pub fn mark(&self, marks: Ticket) {
+        loop {
+            let turn = self.read();
+            if turn.ticket & marks == marks || self.close(turn, marks) {
+                return;
+            }
+        }
+    }
+
+    /// A stranger saw the claim, or its end, or wants the counter: what became of it.
+    #[cold]
+    #[inline(never)]
+    fn resolve(&self, bias: Ticket, next: Ticket) -> bool {
+        let (seat, round) = (seat(bias), round(bias));
+        // AcqRel and Acquire: as in `settle`. Without a barrier: nobody else moves `own`. Losing means that it was decided.
+        let decided = self.settled[seat].compare_exchange(
+            HELD | round,
+            DECIDED | next,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        let end = decided.map_or_else(|found| found & !DECIDED, |_| next);
+        self.end(bias | REVOKING, end);
+        self.acknowledge(seat);
+        next == end
+    }
+
+    /// A stranger wants the counter.
+    #[cold]
+    #[inline(never)]
+    fn revoke(&self, bias: Ticket) {
+        let revoking = bias | REVOKING;
+        // Release: who reads it and settles for us knows that it is there. Losing means that another stranger was first, or that it
+        // is over.
+        if self.word.compare_exchange(bias, revoking, Ordering::Release, Ordering::Relaxed).is_ok() {
+            self.settle(revoking);
+        }
+    }
+
+    /// Ends a bias that the caller saw revoked.
+    #[cold]
+    fn settle(&self, revoking: Ticket) {
+        let (seat, round) = (seat(revoking), round(revoking));
+        let (held, settled) = (HELD | round, &self.settled[seat]);
+        // Acquire: pairs with the Release of who decided, for what it saw.
+        let mut found = settled.load(Ordering::Acquire);
+        if found == held {
+            if !heavy() {
+                self.give_time(seat, held);
+            }
+            // Acquire: pairs with the Release of the owner's last claim.
+            let end = self.own[seat].load(Ordering::Acquire);
+            // AcqRel and Acquire: passes on what we saw, or shows what was seen. Losing means that another end holds.
+            found = settled
+                .compare_exchange(held, DECIDED | end, Ordering::AcqRel, Ordering::Acquire)
+                .map_or_else(|found| found, |_| DECIDED | end);
+            self.learn(end);
+        }
+        if found & DECIDED != 0 {
+            self.end(revoking, found & !DECIDED);
+        }
+    }
+
+    /// Barriers failed: see the module's head.
+    #[cold]
+    fn give_time(&self, seat: usize, held: Ticket) {
+        #[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+        for _ in 0..100 {
+            // Relaxed: acquired by the exchange that fails.
+            if self.settled[seat].load(Ordering::Relaxed) != held {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let _ = (seat, held);
+    }
+
+    /// Puts the end of a bias into `word`.
+    fn end(&self, revoking: Ticket, end: Ticket) {
+        // Release: passes on what was acquired with the end. Losing means that somebody else did it; and only then may the end be that
+        // of another round.
+        let _ = self.word.compare_exchange(revoking, end, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// The owner of a seat, whose bias is over, has no claim under way.
+    fn acknowledge(&self, seat: usize) {
+        // Relaxed: our own.
+        let round = self.owner[seat].load(Ordering::Relaxed) >> ROUND;
+        // Relaxed: as above.
+        self.owner[seat].store(0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `adopt`, for our last store to `own`. A plain store: it is decided or was never revoked, so
+        // nobody else has anything to say.
+        self.settled[seat].store(round + 1, Ordering::Release);
+    }
+
+    /// Makes the caller the owner of a counter that stands at `next`, if it still does.
+    #[cold]
+    fn adopt(&self, next: Ticket) {
+        let me = Ticket::from(token::get());
+        if me == 0 || barrier() != Barrier::Membarrier {
+            return;
+        }
+        for (seat, settled) in self.settled.iter().enumerate() {
+            // Relaxed: the exchange acquires it.
+            let round = settled.load(Ordering::Relaxed);
+            // Acquire: pairs with the Release in `acknowledge`. Losing means that another thread adopts it.
+            if round >= ROUNDS
+                || settled
+                    .compare_exchange(round, HELD | round, Ordering::Acquire, Ordering::Relaxed)
+                    .is_err()
+            {
+                continue;
+            }
+            // Relaxed: our own.
+            self.owner[seat].store(round << ROUND | me, Ordering::Relaxed);
+            // Release: who looks for an earlier bias and sees this sees that that is over.
+            self.own[seat].store(next, Ordering::Release);
+            // Relaxed: a hint.
+            self.began.store(next, Ordering::Relaxed);
+            let bias = OWNED | (seat as Ticket) << SEAT | round << ROUND | me;
+            // Release: pairs with the Acquire of who sees the bias, for `own` and `settled`. Losing means that another thread took a ticket.
+            if self.word.compare_exchange(next, bias, Ordering::Release, Ordering::Relaxed).is_err() {
+                self.acknowledge(seat);
+            }
+            return;
+        }
+    }
+}
+
+/// When a counter is adopted.
+impl Tickets {
+    /// The caller has just taken tickets up to `next` by exchange.
+    #[inline(always)]
+    fn taken(&self, next: Ticket) {
+        if !OWNERS {
+            return;
+        }
+        if cfg!(any(latchfree_loom, latchfree_stall)) {
+            // At once, so that there are owners in models.
+            #[cfg(latchfree_loom)]
+            if !crate::sync::model::adopts() {
+                return;
+            }
+            self.come_back();
+            return self.adopt(next);
+        }
+        // Relaxed, both: a hint.
+        let alone = self.alone.load(Ordering::Relaxed);
+        if alone >> ROUND == own_token() && alone & TOKEN != 0 {
+            self.alone.store(alone - 1, Ordering::Relaxed);
+        } else {
+            self.consider(alone, next);
+        }
+    }
+
+    /// Somebody else took tickets before, or the caller so many that it adopts the counter.
+    #[cold]
+    #[inline(never)]
+    fn consider(&self, alone: Ticket, next: Ticket) {
+        let me = Ticket::from(token::get());
+        // Relaxed, all: hints.
+        if me == 0 {
+            self.alone.store(TOKEN, Ordering::Relaxed);
+        } else if alone >> ROUND == me {
+            self.adopt(next);
+            self.alone.store(0, Ordering::Relaxed);
+        } else {
+            self.come_back();
+            let patience = self.patience.load(Ordering::Relaxed);
+            self.alone.store(me << ROUND | Ticket::from(patience), Ordering::Relaxed);
+        }
+    }
+
+    /// The caller, who does not own the counter, acknowledges the ends of what it owned.
+    fn come_back(&self) {
+        let me = own_token();
+        for seat in 0..SEATS {
+            // Relaxed: our own, if it is. It was, and a ticket has been exchanged for another since: its bias is over.
+            let owner = self.owner[seat].load(Ordering::Relaxed);
+            if owner != 0 && owner & TOKEN == me {
+                self.acknowledge(seat);
+            }
+        }
+    }
+
+    /// A bias was ended by a stranger.
+    fn learn(&self, end: Ticket) {
+        if cfg!(any(latchfree_loom, latchfree_stall)) {
+            return;
+        }
+        // Relaxed, all: hints.
+        let lasted = end.wrapping_sub(self.began.load(Ordering::Relaxed));
+        let patience = self.patience.load(Ordering::Relaxed);
+        let next = if lasted < WORTH_IT { (patience * 2).min(LATE) } else { (patience / 2).max(SOON) };
+        self.patience.store(next, Ordering::Relaxed);
+    }
+
+    /// This counter goes on where `before` ended, at whose end the caller is: its owner adopts this one.
+    #[cold]
+    pub fn follow(&self, before: &Self) {
+        if !OWNERS {
+            return;
+        }
+        // Relaxed, all: hints.
+        self.patience.store(before.patience.load(Ordering::Relaxed), Ordering::Relaxed);
+        let word = before.word.load(Ordering::Relaxed);
+        let closed = before.alone.load(Ordering::Relaxed) == own_token() << ROUND && own_token() != 0;
+        if closed || Turn::at(word).is_mine() {
+            // Acquire: as in `read`.
+            let next = self.word.load(Ordering::Acquire);
+            if next & OWNED == 0 {
+                self.adopt(next);
+            }
+        }
+    }
+}
+
+/// A counter that nobody shares.
+impl Tickets {
+    /// Whether there is an owner.
+    #[cfg(latchfree_loom)]
+    pub fn is_owned(&self) -> bool {
+        self.read().is_owned()
+    }
+
+    /// The next ticket, and marks.
+    #[inline]
+    pub fn with_mut<U>(&mut self, f: impl FnOnce(&mut Ticket) -> U) -> U {
+        if self.word.with_mut(|word| *word & OWNED != 0) {
+            self.disown();
+        }
+        self.word.with_mut(f)
+    }
+
+    /// Nobody owns it, or has to come back for it.
+    #[cold]
+    pub fn disown(&mut self) {
+        let word = self.word.with_mut(|word| *word);
+        if word & OWNED != 0 {
+            let settled = self.settled[seat(word)].with_mut(|settled| *settled);
+            let own = self.own[seat(word)].with_mut(|own| *own);
+            let end = if settled & DECIDED != 0 { settled & !DECIDED } else { own };
+            self.word.with_mut(|word| *word = end);
+        }
+        for (settled, owner) in self.settled.iter_mut().zip(&mut self.owner) {
+            let owner = owner.with_mut(|owner| core::mem::take(owner));
+            if owner != 0 {
+                settled.with_mut(|settled| *settled = (owner >> ROUND) + 1);
+            }
+        }
+        self.alone.with_mut(|alone| *alone = 0);
+    }
+}
+
+#[cfg(not(latchfree_loom))]
+const fn zeros() -> [AtomicTicket; SEATS] {
+    [const { AtomicTicket::new(0) }; SEATS]
+}
+#[cfg(latchfree_loom)]
+fn zeros() -> [AtomicTicket; SEATS] {
+    core::array::from_fn(|_| AtomicTicket::new(0))
+}
+
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "two bits")]
+fn seat(bias: Ticket) -> usize {
+    (bias >> SEAT) as usize % SEATS
+}
+
+fn round(bias: Ticket) -> Ticket {
+    bias >> ROUND & (ROUNDS - 1)
+}
+
+#[inline(always)]
+fn own_token() -> Ticket {
+    Ticket::from(token::current())
+}
+
+/// A number for each thread that has ever wanted to own a counter, never given again.
+#[cfg(any(feature = "std", latchfree_loom, latchfree_stall))]
+mod token {
+    use core::cell::Cell;
+
+    use crate::reclaim::is_asymmetric;
+    use crate::sync::{Ordering, ProcessWord};
+
+    static GIVEN: ProcessWord = ProcessWord::new(0);
+
+    // 0: none.
+    crate::__local!(TOKEN: Cell<u32> = Cell::new(0));
+
+    /// The calling thread's, or 0.
+    #[inline(always)]
+    pub(super) fn current() -> u32 {
+        TOKEN.try_with(Cell::get).unwrap_or(0)
+    }
+
+    /// As `current`; the first call takes one, if there may be owners and there is one left.
+    pub(super) fn get() -> u32 {
+        if current() == 0 && is_asymmetric() {
+            // Relaxed: no more than a number.
+            let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+            let _ = TOKEN.try_with(|token| token.set(u32::try_from(given + 1).unwrap_or(0)));
+        }
+        current()
+    }
+}
+
+#[cfg(not(any(feature = "std", latchfree_loom, latchfree_stall)))]
+mod token {
+    #[inline(always)]
+    pub(super) fn current() -> u32 {
+        0
+    }
+
+    pub(super) fn get() -> u32 {
+        0
+    }
+}
