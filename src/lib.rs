@@ -256,13 +256,13 @@ pub fn pin_owned() -> OwnedGuard {
 /// For the macros.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(latchfree_loom)]
+    pub use crate::queue::tickets::{Ticket, Tickets};
     pub use crate::reclaim::epoch::{Local, Record, State};
     #[cfg(latchfree_loom)]
     pub use crate::sync::loom;
     #[cfg(latchfree_stall)]
     pub use crate::sync::shuttle;
-    #[cfg(latchfree_loom)]
-    pub use crate::queue::tickets::{Ticket, Tickets};
     #[cfg(latchfree_loom)]
     pub use crate::util::recycle::depot::{Block, Depot};
 }

@@ -421,3 +421,30 @@ deep_models! {
         judged_late(2);
     }
 }
+
+owned_models! {
+    first_pushes(Some(1), 1)
+    pushes_at_segment_end(Some(1), 1)
+    first_push_and_pop(Some(1), 1)
+    abandonment(Some(1), 1)
+    abandonment_of_two(Some(1), 1)
+    order(Some(1), 1)
+    two_consumers(Some(1), 1)
+    grabs(Some(1), 1)
+    retraction(Some(1), 1)
+    late_verdict(Some(1), 1)
+    reuse(Some(1), 1)
+    leaving(Some(1), 1)
+    late_tail(Some(1), 1)
+    two_queues(Some(1), 1)
+    two_new_queues(Some(1), 1)
+    two_queues_looked_into(Some(1), 1)
+    looks(Some(1), 1)
+    never_empty(Some(1), 1)
+    never_empty_twice(Some(1), 1)
+    never_empty_to_look_at(Some(1), 1)
+    first_push_and_len(Some(1), 1)
+    causality(Some(1), 1)
+    pops_are_ordered(Some(1), 1)
+    causality_of_taking(Some(1), 1)
+}

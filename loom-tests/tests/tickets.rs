@@ -190,6 +190,41 @@ models! {
         }
     }
 
+    /// The same with the end that the owner made by closing it.
+    causality_of_closing(Some(3), 5) {
+        let tickets = owned();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let seen = flag.clone();
+        let stranger = go(&tickets, move |tickets| {
+            if tickets.read().ticket & MARK != 0 {
+                assert_eq!(seen.load(Ordering::Relaxed), 1);
+            }
+        });
+        flag.store(1, Ordering::Relaxed);
+        let turn = tickets.read();
+        assert!(tickets.close(turn, MARK));
+        stranger.join().unwrap();
+    }
+
+    /// The same with a bias that began after the looker saw the one before, where a stranger's ticket is between the two.
+    causality_of_a_later_bias(Some(2), 50) {
+        let tickets = owned();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let (raised, seen) = (flag.clone(), flag);
+        let stranger = go(&tickets, move |tickets| {
+            raised.store(1, Ordering::Relaxed);
+            take(tickets)
+        });
+        let looker = go(&tickets, move |tickets| {
+            let ticket = tickets.read().ticket / STEP;
+            (ticket, seen.load(Ordering::Relaxed))
+        });
+        take(&tickets);
+        let theirs = stranger.join().unwrap().expect("there is no mark");
+        let (ticket, seen) = looker.join().unwrap();
+        assert!(ticket <= theirs || seen == 1);
+    }
+
     /// Store buffering: of two owners that claim and look at the other's counter, one sees the other's claim.
     two_counters(Some(3), 70) {
         adopt();
@@ -202,6 +237,23 @@ models! {
         }));
         let seen = threads.map(|thread| thread.join().unwrap());
         assert!(seen.contains(&(2 * STEP)), "{seen:?}");
+    }
+
+    /// Who adopts the next counter sees what the takers of its tickets saw.
+    causality_of_following(Some(3), 5) {
+        let tickets = owned();
+        let next = Arc::new(Tickets::new(0));
+        let flag = Arc::new(AtomicUsize::new(0));
+        let raised = flag.clone();
+        let other = go(&next, move |next| {
+            raised.store(1, Ordering::Relaxed);
+            let turn = next.read();
+            turn.ticket == 0 && next.take(turn, STEP)
+        });
+        next.follow(&tickets);
+        let mine = take(&next);
+        assert!(mine != Some(1) || flag.load(Ordering::Relaxed) == 1);
+        other.join().unwrap();
     }
 
     /// A counter goes on where its owner closed another.

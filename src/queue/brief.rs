@@ -4,6 +4,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use super::segment::Segment;
+use super::tickets::Ticket;
 use crate::reclaim::Reclaim;
 
 /// A value whose ticket is a consumer's, who saw it full and is pinned; frees the slot in the end.
@@ -12,7 +13,7 @@ use crate::reclaim::Reclaim;
 /// where the caller wants it: copied once more, a pair of 24 bytes took twice as long.
 pub(super) struct Taken<T> {
     pub(super) segment: NonNull<Segment<T>>,
-    pub(super) ticket: usize,
+    pub(super) ticket: Ticket,
 }
 
 impl<T> Taken<T> {

@@ -36,32 +36,35 @@ use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
+use super::tickets::{Ticket, Tickets};
 use crate::reclaim::{heavy, is_asymmetric, light};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, UnsafeCell, spin_loop};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering, UnsafeCell, spin_loop};
 
 /// From one ticket to the next. The bits below tell what became of it, in a stamp; or of its segment, in `enq`.
-pub(super) const TICKET: usize = 4;
+pub(super) const TICKET: Ticket = 4;
 /// In `enq`: no ticket is given any more.
-pub(super) const CLOSED: usize = 1;
+pub(super) const CLOSED: Ticket = 1;
 /// ... and some slot was challenged, and will not be as it was.
-const SPOILT: usize = 2;
+const SPOILT: Ticket = 2;
 
 /// Tickets end here, where a counter might wrap within the life of a segment.
-const LAST: usize = usize::MAX / 2;
+const LAST: Ticket = Ticket::MAX / 2;
 
 /// What a slot holds, as far as its producer has said: in the lowest bits of its stamp, and the ticket above. Written by the
 /// producer; without asymmetric barriers also by an impatient consumer.
 mod state {
+    use super::Ticket;
+
     /// Nothing yet: the ticket's producer may write.
-    pub(super) const FREE: usize = 0;
+    pub(super) const FREE: Ticket = 0;
     /// The value.
-    pub(super) const FULL: usize = 1;
+    pub(super) const FULL: Ticket = 1;
     /// Its producer gave it up: an earlier slot of its batch was abandoned.
-    pub(super) const RETRACTED: usize = 2;
+    pub(super) const RETRACTED: Ticket = 2;
     /// Its consumer gave it up; without asymmetric barriers only.
-    pub(super) const ABANDONED: usize = 3;
+    pub(super) const ABANDONED: Ticket = 3;
 }
 
 /// What became of a challenge, with asymmetric barriers only.
@@ -79,14 +82,20 @@ mod verdict {
 /// The stamp of a ticket in a state.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "two laps would do")]
-const fn stamp(ticket: usize, state: usize) -> u32 {
+const fn stamp(ticket: Ticket, state: Ticket) -> u32 {
     (ticket | state) as u32
 }
 
 /// The ticket that stands in a counter without its marks.
 #[inline(always)]
-pub(super) const fn ticket(enq: usize) -> usize {
+pub(super) const fn ticket(enq: Ticket) -> Ticket {
     enq & !(TICKET - 1)
+}
+
+/// The ticket so many further on.
+#[inline(always)]
+pub(super) const fn later(ticket: Ticket, count: usize) -> Ticket {
+    ticket + count as Ticket * TICKET
 }
 
 /// What a segment's slots may take, in bytes: a ring that stays in a first-level cache of 32 KiB beside what the program does. Pairs
@@ -121,19 +130,19 @@ impl<T> Slot<T> {
 
     /// Whether the producer of this ticket may write; never if the ticket was read from a closed counter.
     #[inline(always)]
-    pub(super) fn is_free(&self, ticket: usize) -> bool {
+    pub(super) fn is_free(&self, ticket: Ticket) -> bool {
         self.stamp() == stamp(ticket, state::FREE)
     }
 
     /// Whether the value may be read by whoever has the ticket.
     #[inline(always)]
-    pub(super) fn is_full(&self, ticket: usize) -> bool {
+    pub(super) fn is_full(&self, ticket: Ticket) -> bool {
         self.stamp() == stamp(ticket, state::FULL)
     }
 
     /// What the producer of this ticket has said so far.
     #[inline]
-    pub(super) fn look(&self, ticket: usize) -> Found {
+    pub(super) fn look(&self, ticket: Ticket) -> Found {
         let found = self.stamp();
         if found == stamp(ticket, state::FULL) {
             Found::Full
@@ -146,7 +155,7 @@ impl<T> Slot<T> {
 
     /// The producer gives the slot up without a value; its segment is closed.
     #[inline]
-    pub(super) fn retract(&self, ticket: usize) {
+    pub(super) fn retract(&self, ticket: Ticket) {
         let retracted = stamp(ticket, state::RETRACTED);
         if is_asymmetric() {
             // Relaxed: tells only that there is nothing.
@@ -169,7 +178,7 @@ impl<T> Slot<T> {
         self.value.with(|value| unsafe { (*value).assume_init_read() })
     }
 
-    fn wait(&self, ticket: usize) -> T {
+    fn wait(&self, ticket: Ticket) -> T {
         while !self.is_full(ticket) {
             spin_loop();
         }
@@ -186,13 +195,13 @@ impl<T> Slot<T> {
 #[repr(C)]
 pub(super) struct Segment<T> {
     /// The next producer's ticket, and whether the segment is CLOSED. Written by producers.
-    pub(super) enq: CachePadded<AtomicUsize>,
+    pub(super) enq: CachePadded<Tickets>,
     /// The next consumer's ticket; never more than `enq`. Written by consumers.
-    pub(super) deq: CachePadded<AtomicUsize>,
+    pub(super) deq: CachePadded<Tickets>,
     /// The segment behind, once there is one; set once, when this one is closed.
     pub(super) next: AtomicPtr<Segment<T>>,
     /// What a ticket of this segment is in all of the queue's life: so much more, wrapping.
-    pub(super) base: usize,
+    pub(super) base: Ticket,
     slots: [Slot<T>; 0],
 }
 
@@ -213,7 +222,7 @@ impl<T> Segment<T> {
     };
 
     /// From a slot's ticket to its next.
-    const LAP: usize = Self::CAPACITY * TICKET;
+    const LAP: Ticket = later(0, Self::CAPACITY);
 
     const LAYOUT: Layout = {
         let slots = match Layout::array::<Slot<T>>(Self::CAPACITY) {
@@ -236,8 +245,8 @@ impl<T> Segment<T> {
             handle_alloc_error(Self::LAYOUT)
         };
         let header = Segment {
-            enq: CachePadded::new(AtomicUsize::new(0)),
-            deq: CachePadded::new(AtomicUsize::new(0)),
+            enq: CachePadded::new(Tickets::new(0)),
+            deq: CachePadded::new(Tickets::new(0)),
             next: AtomicPtr::new(ptr::null_mut()),
             base: 0,
             slots: [],
@@ -246,8 +255,8 @@ impl<T> Segment<T> {
         unsafe {
             segment.write(header);
             for index in 0..Self::CAPACITY {
-                let slot = Self::slot_ptr(segment, index * TICKET);
-                (&raw mut (*slot).stamp).write(AtomicU32::new(stamp(index * TICKET, state::FREE)));
+                let slot = Self::slot_ptr(segment, later(0, index));
+                (&raw mut (*slot).stamp).write(AtomicU32::new(stamp(later(0, index), state::FREE)));
                 (&raw mut (*slot).verdict).write(AtomicU8::new(verdict::NONE));
                 (&raw mut (*slot).value).write(UnsafeCell::new(MaybeUninit::uninit()));
             }
@@ -263,6 +272,8 @@ impl<T> Segment<T> {
     pub(super) unsafe fn reset(segment: NonNull<Self>) {
         // SAFETY: the segment is the caller's.
         let header = unsafe { &mut *segment.as_ptr() };
+        header.deq.disown();
+        header.enq.disown();
         let deq = header.deq.with_mut(|deq| *deq);
         let enq = header.enq.with_mut(|enq| *enq);
         header.next.with_mut(|next| *next = ptr::null_mut());
@@ -275,8 +286,8 @@ impl<T> Segment<T> {
         header.deq.with_mut(|deq| *deq = 0);
         for index in 0..Self::CAPACITY {
             // SAFETY: as above; `header` is not used any more.
-            let slot = unsafe { &mut *Self::slot_ptr(segment, index * TICKET) };
-            slot.stamp.with_mut(|place| *place = stamp(index * TICKET, state::FREE));
+            let slot = unsafe { &mut *Self::slot_ptr(segment, later(0, index)) };
+            slot.stamp.with_mut(|place| *place = stamp(later(0, index), state::FREE));
             slot.verdict.with_mut(|verdict| *verdict = verdict::NONE);
         }
     }
@@ -292,7 +303,7 @@ impl<T> Segment<T> {
         // `MaybeUninit`, so dropping slots drops none.
         unsafe {
             for index in 0..Self::CAPACITY {
-                Self::slot_ptr(segment, index * TICKET).drop_in_place();
+                Self::slot_ptr(segment, later(0, index)).drop_in_place();
             }
             segment.drop_in_place();
             dealloc(segment.as_ptr().cast(), Self::LAYOUT);
@@ -305,15 +316,15 @@ impl<T> Segment<T> {
     ///
     /// The segment is the caller's and as new; `count <= CAPACITY` values at `items` are given away with it, if and when
     /// it is published.
-    pub(super) unsafe fn fill(segment: NonNull<Self>, first: usize, items: *const T, count: usize) {
+    pub(super) unsafe fn fill(segment: NonNull<Self>, first: Ticket, items: *const T, count: usize) {
         debug_assert!(count <= Self::CAPACITY);
         // SAFETY: the segment is the caller's.
         let header = unsafe { &mut *segment.as_ptr() };
         let start = header.enq.with_mut(|enq| *enq);
         header.base = first.wrapping_sub(start);
-        header.enq.with_mut(|enq| *enq += count * TICKET);
+        header.enq.with_mut(|enq| *enq = later(start, count));
         for offset in 0..count {
-            let ticket = start + offset * TICKET;
+            let ticket = later(start, offset);
             // SAFETY: as above, and `offset < count` items are there.
             unsafe {
                 let slot = &mut *Self::slot_ptr(segment, ticket);
@@ -321,34 +332,6 @@ impl<T> Segment<T> {
                 slot.value.with_mut(|value| ptr::copy_nonoverlapping(items.add(offset), value.cast(), 1));
             }
         }
-    }
-
-    /// Takes `count` producers' tickets from `first` on; false if another producer took one, or the segment was closed.
-    ///
-    /// The caller saw their slots free, `first` being what `enq` showed before: they are its own then.
-    #[inline(always)]
-    pub(super) fn give(&self, first: usize, count: usize) -> bool {
-        let next = first + count * TICKET;
-        // Release: pairs with the Acquire of who reads `enq` to take a later ticket, so that it sees no stamp older than we did.
-        // No model can tell: there a stale stamp differs, and the exchange fails. Relaxed on losing: all is looked at again. The
-        // linearization point of a push, if `put` succeeds.
-        self.enq.compare_exchange(first, next, Ordering::Release, Ordering::Relaxed).is_ok()
-    }
-
-    /// Closes the segment at this ticket; false if that is not the next any more.
-    pub(super) fn close(&self, ticket: usize) -> bool {
-        // Relaxed: who sees it looks for the next segment, which is acquired. Losing means that a ticket was taken or that it is
-        // closed already.
-        self.enq.compare_exchange(ticket, ticket | CLOSED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    /// Takes `count` consumers' tickets from `first` on; false if another consumer was first.
-    #[inline(always)]
-    pub(super) fn take(&self, first: usize, count: usize) -> bool {
-        let next = first + count * TICKET;
-        // Release: pairs with the loads of `deq`: who sees this ticket taken sees the pushes that we saw. Relaxed on losing: another
-        // consumer took the ticket, and all is looked at again. The linearization point of a pop.
-        self.deq.compare_exchange(first, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Copies the item in and publishes it; false if the slot was abandoned, and then the copy means nothing.
@@ -360,7 +343,7 @@ impl<T> Segment<T> {
     #[inline(always)]
     pub(super) unsafe fn put(
         segment: NonNull<Self>,
-        ticket: usize,
+        ticket: Ticket,
         item: *const T,
         asymmetric: bool,
     ) -> bool {
@@ -385,7 +368,7 @@ impl<T> Segment<T> {
     /// What is left to do of a publication, out of line, so that the common case is short.
     #[cold]
     #[inline(never)]
-    fn settle(&self, slot: &Slot<T>, ticket: usize, asymmetric: bool) -> bool {
+    fn settle(&self, slot: &Slot<T>, ticket: Ticket, asymmetric: bool) -> bool {
         if asymmetric {
             return self.answer(slot, ticket);
         }
@@ -395,10 +378,10 @@ impl<T> Segment<T> {
     }
 
     /// A ticket of the slot was challenged: this one is published unless it is that one and was abandoned.
-    fn answer(&self, slot: &Slot<T>, ticket: usize) -> bool {
-        // Acquire: pairs with the Release in `challenge`, for the mark that it closed the segment with. Relaxed: that mark is final.
+    fn answer(&self, slot: &Slot<T>, ticket: Ticket) -> bool {
+        // Acquire: pairs with the Release in `challenge`, for the mark that it closed the segment with; which is final.
         let challenged = slot.verdict.load(Ordering::Acquire) != verdict::NONE;
-        let end = self::ticket(self.enq.load(Ordering::Relaxed));
+        let end = self::ticket(self.enq.read().ticket);
         debug_assert!(challenged);
         if end - ticket > Self::LAP {
             // The slot was given out again: what we published was taken, and the verdict is on a later ticket.
@@ -417,10 +400,10 @@ impl<T> Segment<T> {
     ///
     /// `segment` is allocated. The caller has the consumer's ticket, saw its slot full and has moved the value out.
     #[inline(always)]
-    pub(super) unsafe fn release(segment: NonNull<Self>, ticket: usize) {
+    pub(super) unsafe fn release(segment: NonNull<Self>, ticket: Ticket) {
         let next = ticket + Self::LAP;
         // Where counters are short the slots are left as they are in the end, and the segment is full.
-        if cfg!(target_pointer_width = "64") || next < LAST {
+        if Ticket::BITS == 64 || next < LAST {
             // SAFETY: the caller's promise.
             let slot = unsafe { Self::slot(segment, ticket) };
             // Release: the reading comes before the next writing; pairs with `Slot::stamp`.
@@ -434,11 +417,11 @@ impl<T> Segment<T> {
     ///
     /// `segment` is allocated, and the caller has the consumer's ticket.
     #[cold]
-    pub(super) unsafe fn challenge(segment: NonNull<Self>, ticket: usize) -> Option<T> {
+    pub(super) unsafe fn challenge(segment: NonNull<Self>, ticket: Ticket) -> Option<T> {
         // SAFETY: the caller's promise.
         let (header, slot) = unsafe { (segment.as_ref(), Self::slot(segment, ticket)) };
-        // Relaxed: as in `close`. The slot is not free, so no later ticket of it was given; and none will be.
-        header.enq.fetch_or(CLOSED | SPOILT, Ordering::Relaxed);
+        // The slot is not free, so no later ticket of it was given; and none will be.
+        header.enq.mark(CLOSED | SPOILT);
         let full = if is_asymmetric() {
             // Release: pairs with the Acquire in `answer`, for the mark above. The heavy barrier orders it before the load below.
             slot.verdict.store(verdict::CHALLENGED, Ordering::Release);
@@ -481,15 +464,15 @@ impl<T> Segment<T> {
     ///
     /// `segment` is allocated and not freed while the result is used.
     #[inline(always)]
-    pub(super) unsafe fn slot<'a>(segment: NonNull<Self>, ticket: usize) -> &'a Slot<T> {
+    pub(super) unsafe fn slot<'a>(segment: NonNull<Self>, ticket: Ticket) -> &'a Slot<T> {
         // SAFETY: the caller's promise.
         unsafe { &*Self::slot_ptr(segment, ticket) }
     }
 
     /// Kept apart from the references to the header, which do not reach so far.
     #[inline(always)]
-    unsafe fn slot_ptr(segment: NonNull<Self>, ticket: usize) -> *mut Slot<T> {
-        let index = ticket / TICKET % Self::CAPACITY;
+    unsafe fn slot_ptr(segment: NonNull<Self>, ticket: Ticket) -> *mut Slot<T> {
+        let index = (ticket / TICKET) as usize % Self::CAPACITY;
         // SAFETY: the allocation has CAPACITY slots at this offset.
         unsafe { (&raw mut (*segment.as_ptr()).slots).cast::<Slot<T>>().add(index) }
     }

@@ -44,7 +44,7 @@
 use crate::reclaim::{Barrier, barrier, heavy, light};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
-use crate::sync::{AtomicU32, Ordering, const_fn, recheck};
+use crate::sync::{AtomicU32, Ordering, const_fn, recheck, spin_loop};
 
 /// 64 bits where there are such atomics.
 #[cfg(target_has_atomic = "64")]
@@ -84,6 +84,9 @@ const SEATS: usize = if cfg!(latchfree_loom) { 1 } else { 4 };
 /// Whether there may be owners at all: words have room for tokens, and threads have them.
 const OWNERS: bool =
     cfg!(all(target_pointer_width = "64", any(feature = "std", latchfree_loom, latchfree_stall)));
+
+/// How often a stranger looks whether the owner decides by itself, which costs less than the barrier.
+const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 32 };
 
 /// After so many claims by one thread in a row it adopts the counter; ...
 const SOON: u32 = 256;
@@ -206,8 +209,7 @@ impl Tickets {
         }
         // Release: pairs with the Acquire of who reads it to take a later ticket, so that it sees what we saw. Relaxed on losing: all is
         // looked at again. The linearization point.
-        let taken =
-            self.word.compare_exchange(turn.word, next, Ordering::Release, Ordering::Relaxed).is_ok();
+        let taken = self.word.compare_exchange(turn.word, next, Ordering::Release, Ordering::Relaxed).is_ok();
         if taken {
             self.taken(next);
         }
@@ -254,12 +256,13 @@ impl Tickets {
     #[inline(never)]
     fn resolve(&self, bias: Ticket, next: Ticket) -> bool {
         let (seat, round) = (seat(bias), round(bias));
-        // AcqRel and Acquire: as in `settle`. Without a barrier: nobody else moves `own`. Losing means that it was decided.
+        // Without a barrier: nobody else moves `own`. Release: as in `settle`. Losing means that it was decided; Relaxed, for all before
+        // the end is ours.
         let decided = self.settled[seat].compare_exchange(
             HELD | round,
             DECIDED | next,
-            Ordering::AcqRel,
-            Ordering::Acquire,
+            Ordering::Release,
+            Ordering::Relaxed,
         );
         let end = decided.map_or_else(|found| found & !DECIDED, |_| next);
         self.end(bias | REVOKING, end);
@@ -272,9 +275,9 @@ impl Tickets {
     #[inline(never)]
     fn revoke(&self, bias: Ticket) {
         let revoking = bias | REVOKING;
-        // Release: who reads it and settles for us knows that it is there. Losing means that another stranger was first, or that it
-        // is over.
-        if self.word.compare_exchange(bias, revoking, Ordering::Release, Ordering::Relaxed).is_ok() {
+        // Relaxed: whoever settles it has written or read it before its heavy barrier, so the owner reads it or what came later. Losing
+        // means that another stranger was first, or that it is over.
+        if self.word.compare_exchange(bias, revoking, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.settle(revoking);
         }
     }
@@ -286,15 +289,23 @@ impl Tickets {
         let (held, settled) = (HELD | round, &self.settled[seat]);
         // Acquire: pairs with the Release of who decided, for what it saw.
         let mut found = settled.load(Ordering::Acquire);
+        for _ in 0..PATIENCE {
+            if found != held {
+                break;
+            }
+            spin_loop();
+            // Acquire: as above.
+            found = settled.load(Ordering::Acquire);
+        }
         if found == held {
             if !heavy() {
                 self.give_time(seat, held);
             }
             // Acquire: pairs with the Release of the owner's last claim.
             let end = self.own[seat].load(Ordering::Acquire);
-            // AcqRel and Acquire: passes on what we saw, or shows what was seen. Losing means that another end holds.
+            // Release and Acquire: passes on what we saw, or shows what was seen. Losing means that another end holds.
             found = settled
-                .compare_exchange(held, DECIDED | end, Ordering::AcqRel, Ordering::Acquire)
+                .compare_exchange(held, DECIDED | end, Ordering::Release, Ordering::Acquire)
                 .map_or_else(|found| found, |_| DECIDED | end);
             self.learn(end);
         }

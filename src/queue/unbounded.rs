@@ -42,16 +42,17 @@
 //! **Who frees what.** Values are moved out by whoever pops them. A segment is retired by the consumer that moved `head`
 //! past it, with no value left in it, and freed or reused by the reclaimer; so garbage holds no values of `T`.
 
+mod exclusive;
+
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
 use super::brief::{Brief, Taken};
-use super::segment::{CLOSED, Found, Segment, TICKET, ticket};
+use super::segment::{CLOSED, Found, Segment, TICKET, later, ticket};
+use super::tickets::{Ticket, Turn};
 use crate::reclaim::{Reclaim, Retired, is_asymmetric};
-#[cfg(not(latchfree_loom))]
-use crate::sync::WithMut as _;
 use crate::sync::{AtomicPtr, Ordering, const_fn, fence, spin_loop};
 use crate::util::backoff::{self, Place};
 
@@ -103,7 +104,7 @@ impl<T> Source<T> {
 /// What stands at the front of the queue.
 struct Front<T> {
     segment: NonNull<Segment<T>>,
-    ticket: usize,
+    turn: Turn,
     /// Its value is published; else its producer is on its way.
     full: bool,
 }
@@ -159,17 +160,19 @@ impl<T, R: Reclaim> Raw<T, R> {
         let Some(tail) = NonNull::new(self.tail.load(Ordering::Acquire)) else { return false };
         // SAFETY: reached from `tail` under the caller's guard; invariant 1.
         let segment = unsafe { tail.as_ref() };
-        // Acquire: pairs with the Release in `give`. No model can tell: see there.
-        let ticket = segment.enq.load(Ordering::Acquire);
-        // SAFETY: protected by the guard.
-        if !unsafe { Segment::slot(tail, ticket) }.is_free(ticket) || !segment.give(ticket, 1) {
+        let turn = segment.enq.read();
+        let ticket = turn.ticket;
+        // SAFETY: protected by the guard. The linearization point, if `put` succeeds.
+        if !unsafe { Segment::slot(tail, ticket) }.is_free(ticket)
+            || !segment.enq.take(turn, later(ticket, 1))
+        {
             return false;
         }
         // SAFETY: the ticket is ours.
         if !unsafe { Segment::put(tail, ticket, value, is_asymmetric()) } {
             return false;
         }
-        backoff::ticket(self.place(), BACK, ticket / TICKET, false);
+        self.took(BACK, ticket);
         true
     }
 
@@ -204,20 +207,21 @@ impl<T, R: Reclaim> Raw<T, R> {
             };
             // SAFETY: reached from `tail` under the guard; invariant 1.
             let segment = unsafe { tail.as_ref() };
-            // Acquire: as in `push`. No model can tell: see there.
-            let first = segment.enq.load(Ordering::Acquire);
+            let turn = segment.enq.read();
+            let first = turn.ticket;
             // SAFETY: protected by the guard.
             let is_free = |ticket| unsafe { Segment::slot(tail, ticket) }.is_free(ticket);
             let most = source.len.min(Segment::<T>::CAPACITY);
-            let free = (0..most).take_while(|&offset| is_free(first + offset * TICKET)).count();
+            let free = (0..most).take_while(|&offset| is_free(later(first, offset))).count();
             if free > 0 {
-                if segment.give(first, free) {
+                // The linearization point of those that `put` delivers.
+                if segment.enq.take(turn, later(first, free)) {
                     // SAFETY: the tickets are ours, and the caller's promise.
                     raced |= !unsafe { Self::put(tail, first, free, &mut source) };
                 } else {
                     raced = true;
                 }
-            } else if first & CLOSED != 0 || segment.close(first) {
+            } else if first & CLOSED != 0 || segment.enq.close(turn, CLOSED) {
                 // SAFETY: the caller's promise; it is closed.
                 unsafe { self.append(tail, &mut source, guard) };
             } else {
@@ -233,19 +237,18 @@ impl<T, R: Reclaim> Raw<T, R> {
     ///
     /// The tickets are the caller's, `source` has at least `count` items, and `tail` is protected.
     #[inline]
-    unsafe fn put(tail: NonNull<Segment<T>>, first: usize, count: usize, source: &mut Source<T>) -> bool {
+    unsafe fn put(tail: NonNull<Segment<T>>, first: Ticket, count: usize, source: &mut Source<T>) -> bool {
         let asymmetric = is_asymmetric();
         let items = source.items;
         // SAFETY: the caller's promises.
-        let put =
-            |offset| unsafe { Segment::put(tail, first + offset * TICKET, items.add(offset), asymmetric) };
+        let put = |offset| unsafe { Segment::put(tail, later(first, offset), items.add(offset), asymmetric) };
         let delivered = (0..count).take_while(|&offset| put(offset)).count();
         // SAFETY: they were delivered.
         unsafe { source.advance(delivered) };
         // What comes later in the batch must not be popped earlier than the item whose slot was abandoned, so the other
         // tickets are not used either; saying so spares their consumers the challenge.
         for offset in delivered + 1..count {
-            let ticket = first + offset * TICKET;
+            let ticket = later(first, offset);
             // SAFETY: as above.
             unsafe { Segment::slot(tail, ticket) }.retract(ticket);
         }
@@ -285,7 +288,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// The source's items are initialised.
     unsafe fn prepare(
         &self,
-        first: usize,
+        first: Ticket,
         source: &Source<T>,
         guard: &R::Guard,
     ) -> (NonNull<Segment<T>>, usize) {
@@ -343,10 +346,12 @@ impl<T, R: Reclaim> Raw<T, R> {
         // Acquire: pairs with the Release below.
         let mut next = last.next.load(Ordering::Acquire);
         if next.is_null() {
-            // Relaxed: closed, so it stands.
-            let end = ticket(last.enq.load(Ordering::Relaxed));
+            // Closed, so it stands.
+            let end = ticket(last.enq.read().ticket);
             // SAFETY: the caller's promise.
             let (segment, count) = unsafe { self.prepare(last.base.wrapping_add(end), source, guard) };
+            // SAFETY: ours.
+            unsafe { segment.as_ref() }.enq.follow(&last.enq);
             // Release: publishes the segment and its items; the linearization point of these. Losing means that another
             // producer appended: the copies in ours mean nothing, and its segment has room.
             match last.next.compare_exchange(
@@ -386,22 +391,21 @@ impl<T, R: Reclaim> Raw<T, R> {
             if let Some(segment) = NonNull::new(self.head.load(Ordering::Acquire)) {
                 // SAFETY: reached from `head` under the guard; invariant 1.
                 let head = unsafe { segment.as_ref() };
-                // Acquire: pairs with the Release of the exchange in `take`, and keeps the loads below behind it; the
-                // linearization point of `None`.
-                let next = head.deq.load(Ordering::Acquire);
+                // The linearization point of `None`. It acquires, which keeps the loads below behind it.
+                let turn = head.deq.read();
+                let next = turn.ticket;
                 // SAFETY: protected by the guard.
                 let found = unsafe { Segment::slot(segment, next) }.look(next);
                 if found == Found::Full {
-                    return Some(Front { segment, ticket: next, full: true });
+                    return Some(Front { segment, turn, full: true });
                 }
-                // Relaxed: whoever knows of a push knows its ticket, and who took the last one saw it given. There is nothing to
-                // acquire: the slot's publication passes on the value.
-                let enq = head.enq.load(Ordering::Relaxed);
+                // Whoever knows of a push knows its ticket, and who took the last one saw it given.
+                let enq = head.enq.read().ticket;
                 if ticket(enq) != next {
                     if found != Found::Retracted {
-                        return Some(Front { segment, ticket: next, full: false });
+                        return Some(Front { segment, turn, full: false });
                     }
-                    head.take(next, 1);
+                    head.deq.take(turn, later(next, 1));
                     continue;
                 }
                 if enq & CLOSED != 0 {
@@ -435,6 +439,8 @@ impl<T, R: Reclaim> Raw<T, R> {
         self.help_tail(segment, next);
         // Release: passes on the next segment and that `tail` was moved. Losing means that another consumer did it.
         if self.head.compare_exchange(segment.as_ptr(), next, Ordering::Release, Ordering::Relaxed).is_ok() {
+            // SAFETY: protected by the guard, both.
+            unsafe { (*next).deq.follow(&segment.as_ref().deq) };
             // SAFETY: neither `head` nor `tail` nor an earlier segment leads here any more, and only the thread whose
             // exchange succeeded comes to this line.
             unsafe { self.retire(segment, guard) };
@@ -484,17 +490,19 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// The caller is pinned, longer than it has what is returned.
     #[inline(always)]
     unsafe fn try_take(&self) -> Option<Taken<T>> {
-        // Acquire, both: as in `front`.
+        // Acquire: as in `front`.
         let segment = NonNull::new(self.head.load(Ordering::Acquire))?;
         // SAFETY: reached from `head` under the guard; invariant 1.
         let head = unsafe { segment.as_ref() };
-        let ticket = head.deq.load(Ordering::Acquire);
+        let turn = head.deq.read();
+        let ticket = turn.ticket;
         // SAFETY: protected by the guard.
         let full = unsafe { Segment::slot(segment, ticket) }.is_full(ticket);
-        if !full || !head.take(ticket, 1) {
+        // The linearization point.
+        if !full || !head.deq.take(turn, later(ticket, 1)) {
             return None;
         }
-        backoff::ticket(self.place(), FRONT, ticket / TICKET, false);
+        self.took(FRONT, ticket);
         Some(Taken { segment, ticket })
     }
 
@@ -508,7 +516,8 @@ impl<T, R: Reclaim> Raw<T, R> {
     #[inline(never)]
     fn pop_slowly(&self, guard: &R::Guard) -> Option<T> {
         loop {
-            let Front { segment, ticket, full } = self.front(guard)?;
+            let Front { segment, turn, full } = self.front(guard)?;
+            let ticket = turn.ticket;
             // SAFETY: protected by the guard.
             let (head, slot) = unsafe { (segment.as_ref(), Segment::slot(segment, ticket)) };
             let full = full
@@ -516,7 +525,8 @@ impl<T, R: Reclaim> Raw<T, R> {
                     spin_loop();
                     slot.is_full(ticket)
                 });
-            if !head.take(ticket, 1) {
+            // The linearization point.
+            if !head.deq.take(turn, later(ticket, 1)) {
                 backoff::lost(self.place());
                 continue;
             }
@@ -543,7 +553,7 @@ impl<T, R: Reclaim> Raw<T, R> {
     /// `out` is valid for writing `max` values, and `max > 0`.
     pub(super) unsafe fn pop_many(&self, out: *mut T, max: usize, guard: &R::Guard) -> (usize, bool) {
         loop {
-            let Some(Front { segment, ticket: first, full }) = self.front(guard) else { return (0, false) };
+            let Some(Front { segment, turn, full }) = self.front(guard) else { return (0, false) };
             if !full {
                 // One at a time where a producer is on its way.
                 let Some(value) = self.pop_with(guard) else { return (0, false) };
@@ -551,22 +561,24 @@ impl<T, R: Reclaim> Raw<T, R> {
                 unsafe { out.write(value) };
                 return (1, false);
             }
+            let first = turn.ticket;
             let most = max.min(Segment::<T>::CAPACITY);
             // SAFETY: protected by the guard.
             let slot = |ticket| unsafe { Segment::slot(segment, ticket) };
             let is_full = |offset| {
-                let ticket = first + offset * TICKET;
+                let ticket = later(first, offset);
                 slot(ticket).is_full(ticket)
             };
             let count = 1 + (1..most).take_while(|&offset| is_full(offset)).count();
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
-            if !head.take(first, count) {
+            // The linearization point of all.
+            if !head.deq.take(turn, later(first, count)) {
                 backoff::lost(self.place());
                 continue;
             }
             for offset in 0..count {
-                let ticket = first + offset * TICKET;
+                let ticket = later(first, offset);
                 // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.
                 unsafe {
                     out.add(offset).write(slot(ticket).read());
@@ -574,14 +586,13 @@ impl<T, R: Reclaim> Raw<T, R> {
                 }
             }
             backoff::won(self.place());
-            // Relaxed: a hint.
-            return (count, head.enq.load(Ordering::Relaxed) == (first + count * TICKET) | CLOSED);
+            return (count, head.enq.read().ticket == later(first, count) | CLOSED);
         }
     }
 
     pub(super) fn is_empty(&self, guard: &R::Guard) -> bool {
         loop {
-            let Some(Front { segment, ticket: first, full }) = self.front(guard) else { return true };
+            let Some(Front { segment, turn, full }) = self.front(guard) else { return true };
             if full {
                 return false;
             }
@@ -590,18 +601,17 @@ impl<T, R: Reclaim> Raw<T, R> {
             fence(Ordering::SeqCst);
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
-            // Relaxed: as in `front`.
-            let end = ticket(head.enq.load(Ordering::Relaxed));
+            let (first, end) = (turn.ticket, ticket(head.enq.read().ticket));
             // SAFETY: protected by the guard.
             let is_full = |ticket| unsafe { Segment::slot(segment, ticket) }.is_full(ticket);
-            if (first..end).step_by(TICKET).any(is_full) {
+            if (first..end).step_by(TICKET as usize).any(is_full) {
                 return false;
             }
-            // Relaxed, both: the slots' Acquire keeps them behind, and nothing is read through them. A slot that is full stays so
+            // Relaxed: the slots' Acquire keeps both behind, and nothing is read through them. A slot that is full stays so
             // before `deq` moves: if it has not, none was full when we began, and nothing is behind this segment unless
             // it was closed.
             let more = !head.next.load(Ordering::Relaxed).is_null();
-            if head.deq.load(Ordering::Relaxed) == first {
+            if head.deq.read().ticket == first {
                 return !more;
             }
         }
@@ -613,16 +623,21 @@ impl<T, R: Reclaim> Raw<T, R> {
         let taken = head.map(|segment| {
             // SAFETY: protected by the guard.
             let head = unsafe { segment.as_ref() };
-            // Acquire: keeps the tail's side later, so that the difference is rarely negative. No model can tell: a count is
-            // approximate while others push and pop, and exact when nobody does.
-            head.base.wrapping_add(head.deq.load(Ordering::Acquire))
+            // It acquires, which keeps the tail's side later, so that the difference is rarely negative.
+            head.base.wrapping_add(head.deq.read().ticket)
         });
         let (Some(taken), Some(segment)) = (taken, self.tail()) else { return 0 };
         // SAFETY: protected by the guard.
         let tail = unsafe { segment.as_ref() };
-        // Relaxed: a count.
-        let given = tail.base.wrapping_add(ticket(tail.enq.load(Ordering::Relaxed)));
-        usize::try_from(given.wrapping_sub(taken) as isize).unwrap_or(0) / TICKET
+        let given = tail.base.wrapping_add(ticket(tail.enq.read().ticket));
+        let ahead = given.wrapping_sub(taken) / TICKET;
+        if ahead > Ticket::MAX / TICKET / 2 { 0 } else { ahead as usize }
+    }
+
+    /// This ticket was taken at an end, at once.
+    #[inline(always)]
+    fn took(&self, end: usize, ticket: Ticket) {
+        backoff::ticket(self.place(), end, (ticket / TICKET) as usize, false);
     }
 
     /// Where threads race, for their memory of it: one place for both ends, since many threads work at both.
@@ -636,89 +651,6 @@ impl<T, R: Reclaim> Raw<T, R> {
     pub(super) fn rest(&self) {
         backoff::rest(self.place());
     }
-
-    /// As `push`, without a guard and without atomic steps.
-    ///
-    /// # Safety
-    ///
-    /// The source's items are initialised, and the caller gives them away.
-    pub(super) unsafe fn push_mut(&mut self, mut source: Source<T>) {
-        while source.len > 0 {
-            let tail = self.tail.with_mut(|tail| *tail);
-            let head = self.head.with_mut(|head| *head);
-            let Some(last) = NonNull::new(if tail.is_null() { head } else { tail }) else {
-                let segment = Segment::allocate();
-                self.head.with_mut(|head| *head = segment.as_ptr());
-                self.tail.with_mut(|tail| *tail = segment.as_ptr());
-                continue;
-            };
-            // SAFETY: nobody shares the queue.
-            let slot = |ticket| unsafe { Segment::slot(last, ticket) };
-            // SAFETY: nobody shares the queue.
-            let header = unsafe { &mut *last.as_ptr() };
-            let next = header.next.with_mut(|next| *next);
-            let enq = header.enq.with_mut(|enq| *enq);
-            if !next.is_null() {
-                self.tail.with_mut(|tail| *tail = next);
-            } else if slot(enq).is_free(enq) {
-                header.enq.with_mut(|enq| *enq += TICKET);
-                // SAFETY: the next slot in turn; nobody challenges it, so `put` succeeds.
-                unsafe {
-                    let delivered = Segment::put(last, enq, source.items, true);
-                    debug_assert!(delivered);
-                    source.advance(1);
-                }
-            } else {
-                let segment = Segment::allocate();
-                let first = header.base.wrapping_add(ticket(enq));
-                header.enq.with_mut(|enq| *enq |= CLOSED);
-                header.next.with_mut(|next| *next = segment.as_ptr());
-                let count = source.len.min(Segment::<T>::CAPACITY);
-                // SAFETY: the segment is ours and new.
-                unsafe {
-                    Segment::fill(segment, first, source.items, count);
-                    source.advance(count);
-                }
-                self.tail.with_mut(|tail| *tail = segment.as_ptr());
-            }
-        }
-    }
-
-    /// As `pop`, without a guard.
-    pub(super) fn pop_mut(&mut self) -> Option<T> {
-        loop {
-            let segment = NonNull::new(self.head.with_mut(|head| *head))?;
-            // SAFETY: nobody shares the queue.
-            let head = unsafe { &mut *segment.as_ptr() };
-            let next = head.deq.with_mut(|deq| *deq);
-            if next != ticket(head.enq.with_mut(|enq| *enq)) {
-                head.deq.with_mut(|deq| *deq += TICKET);
-                // SAFETY: nobody shares the queue.
-                let slot = unsafe { Segment::slot(segment, next) };
-                if slot.is_full(next) {
-                    // SAFETY: the ticket is ours, and the slot full.
-                    let value = unsafe { slot.read() };
-                    // SAFETY: as above, and read.
-                    unsafe { Segment::release(segment, next) };
-                    return Some(value);
-                }
-                // Retracted: an operation that was on its way cannot be, for nobody shares the queue.
-            } else {
-                let next = head.next.with_mut(|next| *next);
-                if next.is_null() {
-                    return None;
-                }
-                self.head.with_mut(|head| *head = next);
-                self.tail.with_mut(|tail| {
-                    if tail.is_null() || *tail == segment.as_ptr() {
-                        *tail = next;
-                    }
-                });
-                // SAFETY: unlinked, empty, and shared with nobody.
-                unsafe { Segment::<T>::free(segment.cast()) };
-            }
-        }
-    }
 }
 
 /// The pause that is due, after an operation and its guard.
@@ -728,29 +660,5 @@ impl<T, R: Reclaim> Drop for RestAfter<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
         self.0.rest();
-    }
-}
-
-impl<T, R: Reclaim> Drop for Raw<T, R> {
-    fn drop(&mut self) {
-        /// Goes on with the rest if a destructor panics.
-        struct Rest<'a, T, R: Reclaim>(&'a mut Raw<T, R>);
-        impl<T, R: Reclaim> Rest<'_, T, R> {
-            fn drain(&mut self) {
-                while let Some(value) = self.0.pop_mut() {
-                    drop(value);
-                }
-            }
-        }
-        impl<T, R: Reclaim> Drop for Rest<'_, T, R> {
-            fn drop(&mut self) {
-                self.drain();
-                if let Some(last) = NonNull::new(self.0.head.with_mut(|head| *head)) {
-                    // SAFETY: the only segment left, and empty.
-                    unsafe { Segment::<T>::free(last.cast()) };
-                }
-            }
-        }
-        Rest(self).drain();
     }
 }

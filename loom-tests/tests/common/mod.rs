@@ -116,7 +116,7 @@ macro_rules! models_with {
         mod $name {
             use super::*;
 
-            fn model() $body
+            pub(super) fn model() $body
 
             #[test]
             $($ignore)*
@@ -128,6 +128,25 @@ macro_rules! models_with {
             fn asymmetric() {
                 $crate::common::explore(stringify!($name), Barriers::Asymmetric, $preemptions, $at_least, model);
             }
+        }
+    };
+}
+
+/// The same models where threads own the counters of queues: bound on preemptions, names.
+#[macro_export]
+macro_rules! owned_models {
+    ($($name:ident($preemptions:expr, $at_least:expr))+) => {
+        mod owned {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                fn model() {
+                    latchfree_loom::model::adopt();
+                    super::$name::model();
+                }
+                let name = concat!("owned ", stringify!($name));
+                $crate::common::explore(name, Barriers::Asymmetric, $preemptions, $at_least, model);
+            })+
         }
     };
 }
