@@ -132,7 +132,7 @@ models! {
             taken += 1;
         }
         let end = stranger.join().unwrap();
-        assert_eq!((end, tickets.read().ticket), (taken * STEP | MARK, end));
+        assert_eq!((end, tickets.read().ticket), ((taken * STEP) | MARK, end));
     }
 
     /// Its owner closes it, while a stranger would like a ticket.
@@ -147,7 +147,7 @@ models! {
         };
         let taken = 1 + stranger.join().unwrap().iter().count() as Ticket;
         assert_eq!(closed, taken);
-        assert_eq!(tickets.read().ticket, taken * STEP | MARK);
+        assert_eq!(tickets.read().ticket, (taken * STEP) | MARK);
         assert_eq!(take(&tickets), None);
     }
 

@@ -289,13 +289,13 @@ impl Tickets {
         let (held, settled) = (HELD | round, &self.settled[seat]);
         // Acquire: pairs with the Release of who decided, for what it saw.
         let mut found = settled.load(Ordering::Acquire);
-        for _ in 0..PATIENCE {
-            if found != held {
-                break;
-            }
-            spin_loop();
+        if found == held {
             // Acquire: as above.
-            found = settled.load(Ordering::Acquire);
+            let mut looks = (0..PATIENCE).map(|_| {
+                spin_loop();
+                settled.load(Ordering::Acquire)
+            });
+            found = looks.find(|&found| found != held).unwrap_or(held);
         }
         if found == held {
             if !heavy() {
@@ -496,7 +496,7 @@ impl Tickets {
             self.word.with_mut(|word| *word = end);
         }
         for (settled, owner) in self.settled.iter_mut().zip(&mut self.owner) {
-            let owner = owner.with_mut(|owner| core::mem::take(owner));
+            let owner = owner.with_mut(core::mem::take);
             if owner != 0 {
                 settled.with_mut(|settled| *settled = (owner >> ROUND) + 1);
             }
@@ -515,7 +515,7 @@ fn zeros() -> [AtomicTicket; SEATS] {
 }
 
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "two bits")]
+#[allow(clippy::cast_possible_truncation, clippy::modulo_one, reason = "two bits; models have one seat")]
 fn seat(bias: Ticket) -> usize {
     (bias >> SEAT) as usize % SEATS
 }
