@@ -37,6 +37,7 @@ use super::state::Order;
 use super::{Above, Place, Raw};
 use crate::reclaim::Reclaim;
 use crate::sync::Ordering;
+use crate::util::prefetch::prefetch;
 
 const SMALL: bool = cfg!(any(latchfree_loom, latchfree_stall));
 
@@ -50,6 +51,12 @@ pub(super) const LEAF_MIN: usize = if SMALL { 1 } else { 8 };
 /// The same for inner nodes, in children. Not measured apart from leaves: a million entries need three levels of these.
 pub(super) const INNER_MAX: usize = if SMALL { 3 } else { 64 };
 pub(super) const INNER_MIN: usize = if SMALL { 2 } else { 16 };
+
+/// With a parent that is made anew so many groups of leaves are that need it only soon: one that is full, or adjacent ones that together
+/// are short. Timers in a map of 40,000 (set, and most of them cancelled) took 0.93 of the time with one thread, 0.87 with 2 and 0.83 with 4,
+/// since parents were made anew half as often. With any number of groups it was 0.92, 0.86 and 0.84, but the 99.9th percentile
+/// of one thread was 2.3 us instead of 1.8; with none 1.4.
+const AHEAD: usize = 2;
 
 /// Nodes that a rebuilding makes or replaces, as a rule: room for them is asked for once.
 const FEW: usize = 4;
@@ -249,7 +256,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         }
         let count = node.len();
         // SAFETY: within the node, which the guard protects.
-        let children: Vec<_> = (0..count).map(|index| freeze(unsafe { node.slot(index) })).collect();
+        let freeze = |index| freeze(unsafe { node.slot(index) });
+        let children: Vec<_> = (0..count).map(freeze).inspect(|&child| prefetch(super::node::bare(child))).collect();
         // SAFETY: children of inner nodes are not null, and protected by the guard: the slots are frozen.
         let child = |index: usize| unsafe { Ref::new(super::node::bare(children[index])) }.expect("a child");
         // SAFETY: within the node.
@@ -259,16 +267,32 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         plan.old.push(node);
         // A child that is too short takes part with the next one; the last one, with the one before.
         let short = |index: usize| is_needy(children[index]) && !is_long(child(index));
+        let (is_above_leaves, mut ahead) = (node.level() == 1, AHEAD);
+        let entries = |index: usize| child(index).state().len();
+        let is_free = |index: usize| !is_needy(children[index]) && !child(index).is_pending();
+        // The one before the last is not for others if the last one wants it.
+        let last_free = if short(count - 1) { count.saturating_sub(2) } else { count };
         let mut index = 0;
         while index < count {
             let mut end = index + 1;
             while end < count && (short(end - 1) || end + 1 == count && short(end)) {
                 end += 1;
             }
+            let is_needed = end - index > 1 || is_needy(children[index]) && !short(index);
+            let mut is_made_anew = is_needed;
+            if is_above_leaves && ahead > 0 && end <= last_free && (is_needed || is_free(index)) {
+                let mut total: usize = (index..end).map(entries).sum();
+                while end < last_free && is_free(end) && total + entries(end) <= merged(0) {
+                    total += entries(end);
+                    end += 1;
+                }
+                is_made_anew |= end - index > 1 || total >= LEAF_MAX;
+                ahead -= usize::from(is_made_anew && !is_needed);
+            }
             if index > 0 {
                 plan.separators.push(separator(index - 1));
             }
-            if end - index == 1 && (!is_needy(children[index]) || short(index)) {
+            if !is_made_anew {
                 plan.children.push(children[index]);
             } else if node.level() == 1 {
                 plan.dropped.extend((index..end - 1).filter_map(|index| separator(index).entry));
