@@ -319,17 +319,50 @@ map_models! {
     }
 
     /// Two levels of inner nodes: one below the root gets too long and is split, while another thread inserts below it.
-    inner_split(Some(2), 1300) {
+    inner_split(Some(2), 800) {
         let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
-        insert(&map, 15);
+        // Of its leaves only the first is full: full ones are split together.
+        assert!(remove(&map, 40) && remove(&map, 60));
         let a = go(&map, |map| insert(map, 35));
         let b = go(&map, |map| {
             insert(map, 5);
-            assert!(get(map, 5) && get(map, 40));
+            assert!(get(map, 5) && get(map, 30));
         });
         a.join().unwrap();
         b.join().unwrap();
-        assert_eq!(scan(&map), [5, 10, 15, 20, 30, 35, 40, 50, 60, 70, 80]);
+        assert_eq!(scan(&map), [5, 10, 20, 30, 35, 50, 70, 80]);
+    }
+
+    /// With a leaf that is split, the next one, which is full as well: closed by whoever makes the parent anew, while another thread removes
+    /// from it.
+    full_ones_together(Some(2), 1000) {
+        let map = map(&[10, 20, 30, 40]);
+        let a = go(&map, |map| insert(map, 15));
+        let b = go(&map, |map| {
+            assert!(remove(map, 30));
+            insert(map, 35);
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [10, 15, 20, 35, 40]);
+        assert_eq!(map.len(), 5);
+    }
+
+    /// The same with a log, and with one that is empty and goes to its neighbour.
+    full_and_empty_ones_together(Some(2), 300) {
+        let map = logged(&[10, 20, 30, 40, 50, 60]);
+        assert!(remove(&map, 30) && remove(&map, 40));
+        insert(&map, 11);
+        insert(&map, 12);
+        let a = go(&map, |map| insert(map, 13));
+        let b = go(&map, |map| {
+            insert(map, 35);
+            assert!(remove(map, 60));
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(scan(&map), [10, 11, 12, 13, 20, 35, 50]);
+        assert_eq!(map.len(), 7);
     }
 
     /// One below the root gets too short, is merged with its neighbour, and the tree loses a level.

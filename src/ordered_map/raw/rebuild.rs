@@ -257,7 +257,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
         let count = node.len();
         // SAFETY: within the node, which the guard protects.
         let freeze = |index| freeze(unsafe { node.slot(index) });
-        let children: Vec<_> = (0..count).map(freeze).inspect(|&child| prefetch(super::node::bare(child))).collect();
+        let children: Vec<_> =
+            (0..count).map(freeze).inspect(|&child| prefetch(super::node::bare(child))).collect();
         // SAFETY: children of inner nodes are not null, and protected by the guard: the slots are frozen.
         let child = |index: usize| unsafe { Ref::new(super::node::bare(children[index])) }.expect("a child");
         // SAFETY: within the node.
@@ -286,7 +287,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                     total += entries(end);
                     end += 1;
                 }
-                is_made_anew |= end - index > 1 || total >= LEAF_MAX;
+                is_made_anew |= end - index > 1 || total >= LEAF_MAX && is_long(child(index));
                 ahead -= usize::from(is_made_anew && !is_needed);
             }
             if index > 0 {
@@ -433,7 +434,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     }
 }
 
-/// Whether a node that was found needy is too long. A leaf is closed for that: it may have changed since.
+/// Whether a node that was found needy, or full, is too long. A leaf is closed for that: it may have changed since, or may yet.
 fn is_long<K, V, L: Layout<K, V>>(node: Ref<K, V, L>) -> bool {
     if node.level() == 0 { node.close().len() >= LEAF_MAX } else { node.len() > INNER_MAX }
 }
