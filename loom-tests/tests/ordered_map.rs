@@ -335,8 +335,9 @@ map_models! {
 
     /// With a leaf that is split, the next one, which is full as well: closed by whoever makes the parent anew, while another thread removes
     /// from it.
-    full_ones_together(Some(2), 1000) {
-        let map = map(&[10, 20, 30, 40]);
+    full_ones_together(Some(2), 1) {
+        let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
+        assert!(remove(&map, 60));
         let a = go(&map, |map| insert(map, 15));
         let b = go(&map, |map| {
             assert!(remove(map, 30));
@@ -344,25 +345,25 @@ map_models! {
         });
         a.join().unwrap();
         b.join().unwrap();
-        assert_eq!(scan(&map), [10, 15, 20, 35, 40]);
-        assert_eq!(map.len(), 5);
+        assert_eq!(scan(&map), [10, 15, 20, 35, 40, 50, 70, 80]);
+        assert_eq!(map.len(), 8);
     }
 
     /// The same with a log, and with one that is empty and goes to its neighbour.
-    full_and_empty_ones_together(Some(2), 300) {
-        let map = logged(&[10, 20, 30, 40, 50, 60]);
-        assert!(remove(&map, 30) && remove(&map, 40));
+    full_and_empty_ones_together(Some(2), 1) {
+        let map = logged(&[10, 20, 30, 40, 50, 60, 70, 80]);
+        assert!(remove(&map, 30) && remove(&map, 40) && remove(&map, 60));
         insert(&map, 11);
         insert(&map, 12);
         let a = go(&map, |map| insert(map, 13));
         let b = go(&map, |map| {
             insert(map, 35);
-            assert!(remove(map, 60));
+            assert!(remove(map, 50));
         });
         a.join().unwrap();
         b.join().unwrap();
-        assert_eq!(scan(&map), [10, 11, 12, 13, 20, 35, 50]);
-        assert_eq!(map.len(), 7);
+        assert_eq!(scan(&map), [10, 11, 12, 13, 20, 35, 70, 80]);
+        assert_eq!(map.len(), 8);
     }
 
     /// One below the root gets too short, is merged with its neighbour, and the tree loses a level.

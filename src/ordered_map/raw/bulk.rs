@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::entry::Fresh;
 use super::form::Layout;
-use super::node::{Draft, Node, Ref, Separator};
+use super::node::{Draft, Keys, Node, Ref};
 use super::rebuild::{INNER_MAX, LEAF_MAX};
 use super::{Raw, form};
 use crate::reclaim::Reclaim;
@@ -12,7 +12,7 @@ use crate::reclaim::Reclaim;
 use crate::sync::WithMut as _;
 
 /// A node, and the separator to its left.
-type Child<K, V, L> = (*mut Node<K, V, L>, Option<Separator<K, V>>);
+type Child<K, V, L> = (*mut Node<K, V, L>, Option<Keys<K, V, L>>);
 
 /// How many entries a leaf gets, and how many children an inner node: room is left for some insertions.
 const fn filled(most: usize) -> usize {
@@ -48,11 +48,11 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
             fresh.into_iter().for_each(Fresh::give);
             let separator = (index > 0).then(|| {
                 // SAFETY: not empty: there are no more leaves than entries.
-                let separator = unsafe { leaf.first_as_separator() };
-                if let Some(entry) = separator.entry {
+                let (first, entry) = unsafe { (Keys::new(leaf, 0..1), leaf.boxed_key(0)) };
+                if let Some(entry) = entry {
                     entry.acquire();
                 }
-                separator
+                first
             });
             nodes.push((leaf.as_ptr(), separator));
         }
@@ -63,10 +63,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                 .map(|index| {
                     let group = &nodes[nodes.len() * index / parents..nodes.len() * (index + 1) / parents];
                     let children: Vec<_> = group.iter().map(|&(node, _)| node).collect();
-                    let separators: Vec<_> =
-                        group[1..].iter().filter_map(|&(_, separator)| separator).collect();
-                    // SAFETY: the separators are in leaves that are ours.
-                    let node = unsafe { Ref::inner(level, &children, &separators) };
+                    let separators = group[1..].iter().filter_map(|&(_, separator)| separator);
+                    let node = Ref::inner(level, &children, separators);
                     (node.as_ptr(), group[0].1)
                 })
                 .collect();

@@ -14,6 +14,7 @@
 mod contents;
 
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 pub(super) use self::contents::{Contents, Draft, prefetch};
@@ -126,19 +127,35 @@ pub(super) fn frozen<K, V, L: Layout<K, V>>(node: *mut Node<K, V, L>, needy: boo
     node.map_addr(|addr| addr | FROZEN | if needy { NEEDY } else { 0 })
 }
 
-/// A key between two children, read: where the key is, its prefix, and the entry that it belongs to if keys are boxed.
-pub(super) struct Separator<K, V> {
-    pub(super) key: *const K,
-    prefix: u64,
-    pub(super) entry: Option<Boxed<K, V>>,
+/// Adjacent keys of a node.
+pub(super) struct Keys<K, V, L: Layout<K, V>> {
+    node: Ref<K, V, L>,
+    first: usize,
+    pub(super) len: usize,
 }
 
-impl<K, V> Clone for Separator<K, V> {
+impl<K, V, L: Layout<K, V>> Clone for Keys<K, V, L> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V> Copy for Separator<K, V> {}
+impl<K, V, L: Layout<K, V>> Copy for Keys<K, V, L> {}
+
+impl<K, V, L: Layout<K, V>> Keys<K, V, L> {
+    /// # Safety
+    ///
+    /// The node has them, and may be read for as long as this is used.
+    pub(super) unsafe fn new(node: Ref<K, V, L>, range: Range<usize>) -> Self {
+        debug_assert!(range.end <= node.len());
+        Self { node, first: range.start, len: range.len() }
+    }
+
+    /// Those of them whose number is in the range.
+    pub(super) fn within(self, range: &Range<usize>) -> Self {
+        let (start, end) = (range.start.min(self.len), range.end.min(self.len));
+        Self { first: self.first + start, len: end - start, ..self }
+    }
+}
 
 /// A node that the holder may read: protected by a guard, or not shared.
 ///
@@ -438,37 +455,14 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
         unsafe { &*self.0.as_ptr().cast::<u8>().add(slots).cast::<Slot<K, V, L>>().add(index) }
     }
 
-    /// The key between children `index` and `index + 1`.
+    /// The box of a key of an inner node, or of a sorted place, unless keys lie in the nodes.
     ///
     /// # Safety
     ///
-    /// An inner node, and there are these children.
-    pub(super) unsafe fn separator(self, index: usize) -> Separator<K, V> {
+    /// `index` is below the number of keys.
+    pub(super) unsafe fn boxed_key(self, index: usize) -> Option<Boxed<K, V>> {
         // SAFETY: the caller's promise.
-        unsafe {
-            let boxed = !form::keys_inline::<K, V, L>();
-            Separator {
-                key: self.key(index),
-                prefix: if form::keys_prefixed::<K, V, L>() { self.prefix(index) } else { 0 },
-                entry: boxed.then(|| self.entries().add(index).read()),
-            }
-        }
-    }
-
-    /// The first key of a leaf as a separator; the caller acquires the entry if it uses it.
-    ///
-    /// # Safety
-    ///
-    /// A leaf that is not empty.
-    pub(super) unsafe fn first_as_separator(self) -> Separator<K, V> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            Separator {
-                key: self.key(0),
-                prefix: if form::keys_prefixed::<K, V, L>() { self.prefix(0) } else { 0 },
-                entry: if form::keys_inline::<K, V, L>() { None } else { self.item(0).entry },
-            }
-        }
+        (!form::keys_inline::<K, V, L>()).then(|| unsafe { self.entries().add(index).read() })
     }
 
     /// A node without contents, which the caller fills before it publishes it.
@@ -496,30 +490,32 @@ impl<K, V, L: Layout<K, V>> Ref<K, V, L> {
     }
 
     /// An inner node with these children (bits are removed) and one separator fewer.
-    ///
-    /// # Safety
-    ///
-    /// The separators can be read. There is at least one child.
-    pub(super) unsafe fn inner(
+    pub(super) fn inner(
         level: u32,
         children: &[*mut Node<K, V, L>],
-        separators: &[Separator<K, V>],
+        separators: impl Iterator<Item = Keys<K, V, L>>,
     ) -> Self {
-        assert!(level > 0 && children.len() == separators.len() + 1, "one separator between two children");
+        assert!(level > 0);
         let new = Self::allocate(level, children.len(), None);
-        for (index, separator) in separators.iter().enumerate() {
-            // SAFETY: counted above, and the caller's promise. Keys that are copied are plain.
+        let mut at = 0;
+        for Keys { node, first, len } in separators {
+            assert!(at + len < children.len(), "one separator between two children");
+            // SAFETY: counted; the keys are there by the contract of `Keys::new`. What is copied is plain.
             unsafe {
                 if form::keys_inline::<K, V, L>() {
-                    ptr::copy_nonoverlapping(separator.key, new.keys().cast::<K>().add(index), 1);
+                    let (from, to) = (node.keys().cast::<K>(), new.keys().cast::<K>());
+                    ptr::copy_nonoverlapping(from.add(first), to.add(at), len);
                 } else {
                     if form::keys_prefixed::<K, V, L>() {
-                        new.keys().cast::<u64>().add(index).write(separator.prefix);
+                        let (from, to) = (node.keys().cast::<u64>(), new.keys().cast::<u64>());
+                        ptr::copy_nonoverlapping(from.add(first), to.add(at), len);
                     }
-                    new.entries().add(index).write(separator.entry.expect("boxed in this form"));
+                    ptr::copy_nonoverlapping(node.entries().add(first), new.entries().add(at), len);
                 }
             }
+            at += len;
         }
+        assert_eq!(at + 1, children.len(), "one separator between two children");
         for (index, &child) in children.iter().enumerate() {
             // SAFETY: counted above.
             unsafe { new.last().cast::<Slot<K, V, L>>().add(index).write(AtomicPtr::new(bare(child))) };

@@ -47,7 +47,7 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
                 // SAFETY: within the node, which is ours.
                 unsafe {
                     if index > 0 {
-                        shares.extend(node.separator(index - 1).entry);
+                        shares.extend(node.boxed_key(index - 1));
                     }
                     // Acquire: other threads' changes, though whoever made this map ours has seen them.
                     nodes.extend(Ref::new(bare(node.slot(index).load(Ordering::Acquire))));
