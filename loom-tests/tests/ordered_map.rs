@@ -335,7 +335,7 @@ map_models! {
 
     /// With a leaf that is split, the next one, which is full as well: closed by whoever makes the parent anew, while another thread removes
     /// from it.
-    full_ones_together(Some(2), 1) {
+    full_ones_together(Some(1), 80) {
         let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
         assert!(remove(&map, 60));
         let a = go(&map, |map| insert(map, 15));
@@ -350,7 +350,7 @@ map_models! {
     }
 
     /// The same with a log, and with one that is empty and goes to its neighbour.
-    full_and_empty_ones_together(Some(2), 1) {
+    full_and_empty_ones_together(Some(2), 800) {
         let map = logged(&[10, 20, 30, 40, 50, 60, 70, 80]);
         assert!(remove(&map, 30) && remove(&map, 40) && remove(&map, 60));
         insert(&map, 11);
@@ -367,9 +367,9 @@ map_models! {
     }
 
     /// One below the root gets too short, is merged with its neighbour, and the tree loses a level.
-    inner_merge(Some(2), 1500) {
+    inner_merge(Some(2), 1400) {
         let map = map(&[10, 20, 30, 40, 50, 60, 70, 80]);
-        assert!(remove(&map, 50) && remove(&map, 60));
+        assert!([20, 40, 50, 60].into_iter().all(|key| remove(&map, key)));
         let a = go(&map, |map| assert!(remove(map, 70)));
         let b = go(&map, |map| {
             insert(map, 25);
@@ -377,7 +377,7 @@ map_models! {
         });
         a.join().unwrap();
         b.join().unwrap();
-        assert_eq!(scan(&map), [10, 20, 25, 30, 40, 80]);
+        assert_eq!(scan(&map), [10, 25, 30, 80]);
     }
 
     /// Store buffering: of two threads that each change the value of one key, in leaves of their own, and then look at the other's,

@@ -212,7 +212,8 @@ unsafe fn release<K, B>(this: NonNull<u8>) {
     }
     let named = this.cast::<Named<K>>();
     // SAFETY: the caller's share keeps it alive.
-    // AcqRel: what other owners did with the key happens before the last one drops it.
+    // AcqRel: what other owners did with the box happens before the last one frees it. No model can tell: an owner that gives up its share
+    // has dropped the value at most, and that memory is freed is no access that loom sees.
     let before = unsafe { &(*named.as_ptr()).owners }.fetch_sub(1, Ordering::AcqRel);
     if before & !TAKEN == 1 {
         let _free = Free(this, core::alloc::Layout::new::<B>());

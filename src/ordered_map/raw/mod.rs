@@ -253,7 +253,8 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     unsafe fn exchange(&self, place: &Place<'_, K, V, L>, new: Ref<K, V, L>) -> bool {
         // SeqCst: publishes the leaf, what was done before it, and its entries; pairs with the loads in `cursor::load` and
         // `place`, and is in the total order with them. Losing means that the leaf was replaced, or its slot frozen: the caller looks
-        // again. The linearization point of all changes.
+        // again. The linearization point of all changes. No model can tell: it acquires what it need not, for the load that found the
+        // pointer has acquired it.
         let exchanged = place
             .slot
             .compare_exchange(place.pointer(), new.as_ptr(), Ordering::SeqCst, Ordering::Relaxed)

@@ -49,8 +49,8 @@ impl<K, V, L: Layout<K, V>> Owned<K, V, L> {
                     if index > 0 {
                         shares.extend(node.boxed_key(index - 1));
                     }
-                    // Acquire: other threads' changes, though whoever made this map ours has seen them.
-                    nodes.extend(Ref::new(bare(node.slot(index).load(Ordering::Acquire))));
+                    // Relaxed: what other threads did happened before the map was ours.
+                    nodes.extend(Ref::new(bare(node.slot(index).load(Ordering::Relaxed))));
                 }
             }
             // SAFETY: ours, and not reached again.

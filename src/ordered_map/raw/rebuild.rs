@@ -265,9 +265,10 @@ fn freeze<K, V, L: Layout<K, V>>(slot: &Slot<K, V, L>) -> *mut super::Node<K, V,
     // Acquire, here and below: for the child's contents.
     let mut node = slot.load(Ordering::Acquire);
     while !is_frozen(node) {
-        // AcqRel: what the slot's past writers did is passed on to those who read it frozen. Losing means that a child was
-        // replaced, which is somebody's progress, or that another thread froze the slot.
-        match slot.compare_exchange(node, frozen(node, false), Ordering::AcqRel, Ordering::Acquire) {
+        // Relaxed: the child was acquired by whoever read it here, and for those who will read it frozen the exchange goes on with the
+        // release sequence of who published it. Losing means that a child was replaced, which is somebody's progress, or that
+        // another thread froze the slot.
+        match slot.compare_exchange(node, frozen(node, false), Ordering::Relaxed, Ordering::Acquire) {
             Ok(_) => return frozen(node, false),
             Err(now) => node = now,
         }
@@ -370,7 +371,7 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
     ) {
         let new = plan.finish(ptr::eq(slot, &*self.root), at_end);
         // SeqCst: see `Raw::exchange`; the new nodes are published. Losing means that another thread replaced the node, or that
-        // its slot is frozen and its parent about to be replaced.
+        // its slot is frozen and its parent about to be replaced. No model can tell: it acquires what it need not, as there.
         if slot.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             let nodes = plan.old.into_iter().map(Self::retired_node);
             let shares = plan.dropped.into_iter().map(Boxed::retired_share);
@@ -450,9 +451,9 @@ impl<K, V, R: Reclaim, L: Layout<K, V>> Raw<K, V, R, L> {
                         least(level)
                     };
                     if is_long || len < least && parent.len() > 1 {
-                        // AcqRel, and Relaxed on losing: as in `freeze`. Losing means that the child was replaced.
+                        // Relaxed: as in `freeze`. Losing means that the child was replaced.
                         let needy = frozen(pointer, true);
-                        if slot.compare_exchange(pointer, needy, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                        if slot.compare_exchange(pointer, needy, Ordering::Relaxed, Ordering::Relaxed).is_ok()
                         {
                             self.rebuild(above, parent, at_end, guard);
                         }
