@@ -7,9 +7,10 @@ use equivalent::Equivalent;
 
 use super::HashMap;
 use super::iter::{Drain, Iter, Keys, Values};
+use super::raw::ahead::ahead;
 use crate::reclaim::Reclaim;
 
-/// Keys whose lines are asked for before the first of them is looked up.
+/// Entries whose lines are asked for before the first of them is inserted.
 const BATCH: usize = 16;
 
 impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
@@ -171,19 +172,15 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
         Q: Hash + Equivalent<K> + ?Sized + 'k,
     {
         R::check(guard);
-        let mut keys = keys.into_iter();
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            batch.extend(keys.by_ref().take(BATCH).map(|key| (self.hash(key), key)));
-            if batch.is_empty() {
-                return;
-            }
-            self.raw.prefetch(batch.iter().map(|&(hash, _)| hash), guard);
-            for (hash, key) in batch.drain(..) {
+        ahead(
+            keys.into_iter().map(|key| (self.hash(key), key)),
+            |(hash, _)| self.raw.prefetch_bucket(hash, guard),
+            |(hash, _)| self.raw.prefetch_entry(hash, guard),
+            |(hash, key)| {
                 let entry = self.raw.get(hash, |other| key.equivalent(other), guard);
                 f(key, entry.map(|entry| &*entry.value));
-            }
-        }
+            },
+        );
     }
 
     /// Inserts many entries, as [`insert`](Self::insert) one by one and faster; returns how many keys were new.
@@ -208,7 +205,8 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMap<K, V, S, R> {
             if batch.is_empty() {
                 return new;
             }
-            self.raw.prefetch(batch.iter().map(|&(hash, ..)| hash), guard);
+            batch.iter().for_each(|&(hash, ..)| self.raw.prefetch_bucket(hash, guard));
+            batch.iter().for_each(|&(hash, ..)| self.raw.prefetch_entry(hash, guard));
             for (hash, key, value) in batch.drain(..) {
                 new += usize::from(self.insert_hashed(hash, key, value, guard).is_none());
             }

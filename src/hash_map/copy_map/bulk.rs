@@ -10,11 +10,9 @@ use equivalent::Equivalent;
 
 use super::{CopyMap, RandomState};
 use crate::hash_map::raw::Cursor;
+use crate::hash_map::raw::ahead::ahead;
 use crate::hash_map::raw::inline::Words;
 use crate::reclaim::{Epoch, Reclaim};
-
-/// Keys whose lines are asked for before the first of them is looked up.
-const BATCH: usize = 16;
 
 impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K, V, S, R> {
     /// Copies of the entries, in no particular order; see [`Iter`] for what it promises while others change the map.
@@ -107,7 +105,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
         values
     }
 
-    /// As [`get_many`](Self::get_many), with a closure that sees each key and its value, in order. It runs under a guard.
+    /// As [`get_many`](Self::get_many), with a closure that sees each key and its value, in order.
     ///
     /// # Examples
     ///
@@ -124,20 +122,14 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     ) where
         Q: Hash + Equivalent<K> + ?Sized + 'k,
     {
-        let mut keys = keys.into_iter();
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            batch.extend(keys.by_ref().take(BATCH).map(|key| (self.hash(key), key)));
-            if batch.is_empty() {
-                return;
-            }
-            let guard = R::pin();
-            self.raw.prefetch_buckets(batch.iter().map(|&(hash, _)| hash), &guard);
-            for (hash, key) in batch.drain(..) {
-                let entry = self.raw.get(hash, |other| key.equivalent(other), &guard);
-                f(key, entry.map(|(_, value)| value));
-            }
-        }
+        ahead(
+            keys.into_iter().map(|key| (self.hash(key), key)),
+            |(hash, _)| self.raw.prefetch(hash),
+            |(hash, _)| self.raw.prefetch_behind(hash),
+            |(hash, key)| {
+                f(key, self.raw.get(hash, |other| key.equivalent(other), |_, value| value));
+            },
+        );
     }
 }
 

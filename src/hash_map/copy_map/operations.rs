@@ -95,12 +95,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        // Hashed before it pins: the user's code is not under the guard.
-        let hash = self.hash(key);
-        let guard = R::pin();
-        let found = self.raw.get(hash, |other| key.equivalent(other), &guard);
-        drop(guard);
-        found.map(|(_, value)| value)
+        self.raw.get(self.hash(key), |other| key.equivalent(other), |_, value| value)
     }
 
     /// The key as it is in the map, and its value.
@@ -117,8 +112,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
-        self.raw.get(hash, |other| key.equivalent(other), &R::pin())
+        self.raw.get(self.hash(key), |other| key.equivalent(other), |key, value| (key, value))
     }
 
     /// True if the key is there.
@@ -135,7 +129,7 @@ impl<K: NoUninit + Hash + Eq, V: NoUninit, S: BuildHasher, R: Reclaim> CopyMap<K
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.get_key_value(key).is_some()
+        self.raw.get(self.hash(key), |other| key.equivalent(other), |_, _| ()).is_some()
     }
 
     /// Sets a key's value, and returns the one that it had. If the key is there, its entry is replaced, key included.

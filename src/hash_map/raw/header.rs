@@ -6,13 +6,14 @@
 //!   Three    63     38   37       36      35    34      21 20            0
 //!            | version | moving | frozen | init | 7 x 2   | 3 x 7         |
 //!                                                 extra     lanes: 0 free, 1 trying, 2 dead, 4..=127 the tag of a valid entry
-//!                                                 places: 0 free, 1 trying, 2 dead, 3 valid
+//!                                                 places: 0 free, 1 trying, 2 dead, 3 valid; of Three, 2 and 3 valid
 //! ```
 //! A bucket that is in use has `init`. With neither of the other two its entries are in its lines, and change. `Frozen` says that
 //! they are in its block, or will be; `moving`, that they go to another table and are what they were when it was set.
 //!
 //! A tag is seven bits of the entry's hash, so one look at one word names the places that an entry may be in: in all
-//! lanes at once, by arithmetic on the whole word.
+//! lanes at once, by arithmetic on the whole word. Where nothing is ever dead, a place has one bit of the tag, which spares
+//! every other look-up in vain the second line.
 
 use core::marker::PhantomData;
 
@@ -26,7 +27,7 @@ const EXTRA_BITS: usize = 2;
 const FREE: u64 = 0;
 const TRYING: u64 = 1;
 const DEAD: u64 = 2;
-/// An extra place's.
+/// An extra place's; where no place is ever dead, the lower bit is the tag's.
 const VALID: u64 = 3;
 /// The least tag. Two tags that differ in the last bit only are both tags, or neither is one: see [`Header::matches`].
 const LEAST_TAG: u64 = 4;
@@ -47,6 +48,8 @@ pub(in crate::hash_map) trait Layout: Copy + Eq + core::fmt::Debug {
     const LANES: usize;
     /// Bits of the version in models: few, so that they are used up.
     const MODEL_VERSION: u32;
+    /// Versions begin anew, and then places may be dead.
+    const WRAPS: bool;
 }
 
 /// Slots of a word.
@@ -57,6 +60,7 @@ impl Layout for Six {
     const LANES: usize = if MODELS { 2 } else { 6 };
     // Versions begin anew at every second commit.
     const MODEL_VERSION: u32 = 1;
+    const WRAPS: bool = true;
 }
 
 /// Slots of two words. What lanes leave over belongs to the version.
@@ -67,6 +71,7 @@ impl Layout for Three {
     const LANES: usize = 3;
     // Three commits; there is no fourth.
     const MODEL_VERSION: u32 = 2;
+    const WRAPS: bool = false;
 }
 
 /// What a place is.
@@ -170,6 +175,12 @@ impl<L: Layout> Header<L> {
         bits.trailing_zeros() as usize / LANE_BITS
     }
 
+    /// The lane of the first bit of a set that [`matches`](Self::matches) made, or the last lane if that is empty.
+    #[inline(always)]
+    pub(super) fn lane_or_last(bits: u64) -> usize {
+        Self::lane(bits | 1 << (L::LANES * LANE_BITS - 1))
+    }
+
     /// Whether a lane is in a set of them.
     #[inline(always)]
     pub(super) fn has(bits: u64, lane: usize) -> bool {
@@ -179,7 +190,20 @@ impl<L: Layout> Header<L> {
     /// Some place of the second line is valid.
     #[inline(always)]
     pub(super) fn has_extras(self) -> bool {
-        self.0 & (self.0 >> 1) & Self::EXTRA_ONES != 0
+        self.0 >> 1 & if L::WRAPS { self.0 } else { !0 } & Self::EXTRA_ONES != 0
+    }
+
+    /// The places of the second line that are valid and may have a tag, as a set of bits of which each has one.
+    #[inline(always)]
+    pub(super) fn extras_of(self, tag: u64) -> u64 {
+        let with_its_bit = if L::WRAPS { self.0 } else { !(self.0 ^ (tag & 1).wrapping_neg()) };
+        self.0 >> 1 & with_its_bit & Self::EXTRA_ONES
+    }
+
+    /// The place of the first bit of a set that [`extras_of`](Self::extras_of) made.
+    #[inline(always)]
+    pub(super) fn extra(bits: u64) -> usize {
+        L::LANES + (bits.trailing_zeros() as usize - Self::EXTRA) / EXTRA_BITS
     }
 
     fn shift(place: usize) -> usize {
@@ -196,7 +220,7 @@ impl<L: Layout> Header<L> {
         match (self.0 & Self::mask(place)) >> Self::shift(place) {
             FREE => Place::Free,
             TRYING => Place::Trying,
-            DEAD => Place::Dead,
+            DEAD if L::WRAPS || place < L::LANES => Place::Dead,
             _ => Place::Valid,
         }
     }
@@ -207,8 +231,15 @@ impl<L: Layout> Header<L> {
     }
 
     /// The first free place, lanes first.
+    #[inline(always)]
     pub(super) fn free(self) -> Option<usize> {
-        (0..Self::PLACES).find(|&place| self.place(place) == Place::Free)
+        let lanes = self.0 & Self::LANE_MASK;
+        let free = !(((lanes & !Self::HIGHS) + (Self::HIGHS - Self::ONES)) | lanes) & Self::HIGHS;
+        if free != 0 {
+            return Some(Self::lane(free));
+        }
+        let free = !(self.0 | self.0 >> 1) & Self::EXTRA_ONES;
+        (free != 0).then(|| Self::extra(free))
     }
 
     fn with(self, place: usize, value: u64) -> Self {
@@ -222,8 +253,10 @@ impl<L: Layout> Header<L> {
     }
 
     /// With an entry in a place, as a child is built.
+    #[inline(always)]
     pub(super) fn filled(self, place: usize, tag: u64) -> Self {
-        self.with(place, if place < L::LANES { tag } else { VALID })
+        let valid = if L::WRAPS { VALID } else { VALID & !1 | tag & 1 };
+        self.with(place, if place < L::LANES { tag } else { valid })
     }
 
     /// With a claimed place's entry committed: the next version. When versions begin anew, all other claims are
@@ -368,7 +401,52 @@ mod tests {
             let header = Header::<Six>::EMPTY.claimed(place);
             assert!(!header.has_extras());
             assert!(!header.with(place, DEAD).has_extras());
-            assert!(header.committed(place, 9).has_extras());
+            let header = header.committed(place, 9);
+            assert!(header.has_extras());
+            for tag in [4, 9] {
+                let extras = header.extras_of(tag);
+                assert_eq!((extras.count_ones(), Header::<Six>::extra(extras)), (1, place));
+            }
         }
+    }
+
+    /// One bit of a tag tells places of the second line apart where no version comes twice, and all of its values are valid.
+    #[test]
+    fn extras_with_a_bit_of_their_tag() {
+        for place in Three::LANES..Header::<Three>::PLACES {
+            let claimed = Header::<Three>::EMPTY.claimed(place);
+            assert_eq!((claimed.has_extras(), claimed.extras_of(8), claimed.extras_of(9)), (false, 0, 0));
+            for tag in [8, 9] {
+                let header = claimed.committed_once(place, tag, None).unwrap();
+                assert!(header.has_extras() && header.is_valid(place));
+                assert_eq!(header.extras_of(tag ^ 1), 0);
+                assert_eq!(Header::<Three>::extra(header.extras_of(tag)), place);
+                assert_eq!(header.freed(place).extras_of(tag), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_free_place() {
+        fn fill<L: Layout>() {
+            let mut header = Header::<L>::EMPTY;
+            for place in 0..Header::<L>::PLACES {
+                assert_eq!(header.free(), Some(place));
+                header = if place % 2 == 0 { header.claimed(place) } else { header.filled(place, 0x40) };
+            }
+            assert_eq!(header.free(), None);
+            for place in 0..Header::<L>::PLACES {
+                assert_eq!(header.freed(place).free(), Some(place));
+            }
+        }
+        fill::<Six>();
+        fill::<Three>();
+    }
+
+    #[test]
+    fn the_last_lane_stands_in() {
+        assert_eq!((Header::<Six>::lane_or_last(0), Header::<Three>::lane_or_last(0)), (5, 2));
+        let header = Header::<Three>::EMPTY.filled(1, 9);
+        assert_eq!(Header::<Three>::lane_or_last(header.matches(9)), 1);
     }
 }

@@ -40,6 +40,7 @@
 //! it; tables belong to the map, the old one is retired by whoever exchanged the root. Dropping the map frees what is in it, in a
 //! loop; its garbage frees the rest.
 
+pub(super) mod ahead;
 mod block;
 pub(super) mod boxed;
 mod bucket;
@@ -199,6 +200,14 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
         }
     }
 
+    /// Asks for the line of the bucket of a key that will be looked up soon.
+    #[inline(always)]
+    pub(super) fn prefetch_bucket(&self, hash: u64, guard: &R::Guard) {
+        if let Some(table) = self.root(guard) {
+            prefetch(table.bucket(hash));
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.count.sum()
     }
@@ -269,18 +278,6 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 }
             }
         }
-    }
-
-    /// Asks for the lines of the buckets of keys that will be looked up soon.
-    #[inline(always)]
-    pub(super) fn prefetch_buckets<'g>(
-        &'g self,
-        hashes: impl Iterator<Item = u64>,
-        guard: &'g R::Guard,
-    ) -> Option<&'g Table<M::Slot>> {
-        let table = self.root(guard)?;
-        hashes.for_each(|hash| prefetch(table.bucket(hash)));
-        Some(table)
     }
 
     /// Hands over what this call unlinked. That may run destructors of values that were retired earlier: the map is whole, and

@@ -331,10 +331,11 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
         }
     }
 
-    /// Asks for the lines of keys that will be looked up soon: the buckets, then the entries that may be theirs.
-    pub(in crate::hash_map) fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone, guard: &R::Guard) {
-        if let Some(table) = self.prefetch_buckets(hashes.clone(), guard) {
-            hashes.for_each(|hash| table.bucket(hash).prefetch(hash));
+    /// Asks for the entry that may be a key's, whose bucket was asked for.
+    #[inline(always)]
+    pub(in crate::hash_map) fn prefetch_entry(&self, hash: u64, guard: &R::Guard) {
+        if let Some(table) = self.root(guard) {
+            table.bucket(hash).prefetch(hash);
         }
     }
 

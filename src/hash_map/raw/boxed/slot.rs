@@ -70,21 +70,30 @@ impl<K, V> Bucket<Pointer<K, V>> {
         if header.has_extras() { self.find_extra(header, hash, eq) } else { None }
     }
 
-    /// Asks for the line of the first entry that may have a hash.
+    /// Asks for the line of the first entry that may have a hash, or for the second line if there it may be.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: u64) {
-        let matches = self.header().matches(Header::tag(hash));
+        let header = self.header();
+        let matches = header.matches(Header::tag(hash));
         if matches != 0 {
             // Relaxed: a hint; nothing is read through it.
             prefetch(self.slots.as_ref()[Header::lane(matches)].load(Ordering::Relaxed));
+        } else if header.has_extras() {
+            self.prefetch_extra();
         }
     }
 
     #[cold]
     fn find_extra(&self, header: Header, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> Option<Found<K, V>> {
-        (LANES..Header::PLACES)
-            .filter(|&place| header.is_valid(place))
-            .find_map(|place| self.check(header, place, self.slot(place), hash, eq))
+        let mut extras = header.extras_of(Header::tag(hash));
+        while extras != 0 {
+            let place = Header::extra(extras);
+            extras &= extras - 1;
+            if let Some(found) = self.check(header, place, self.slot(place), hash, eq) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// The entry of a place, if it has the key and is in the map.

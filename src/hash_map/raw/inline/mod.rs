@@ -1,7 +1,7 @@
 //! Inline entries: a slot is a key and its value, two words that are copied in and out.
 //!
 //! **Linearization.** Insertion, replacement and removal: the exchange of the header; in a block, the exchange of the block. A
-//! look-up, whether it finds or not: its first load of the header; in a block, the load of the block.
+//! look-up, whether it finds or not: its first load of the header, in the attempt that told; in a block, the load of the block.
 //!
 //! **Progress.** A change claims a place and commits it. It is repeated when the header changed, by a commit or a removal, which is
 //! progress; or by a claim, and an operation claims once in a line and keeps its claim until it is done. A line whose places are
@@ -10,6 +10,7 @@
 //!
 //! **Who frees what**: entries are copies, nobody; the rest as in the [engine](super).
 
+mod sample;
 mod slot;
 mod word;
 
@@ -19,8 +20,9 @@ use core::ptr::{self, NonNull};
 
 use bytemuck::NoUninit;
 
+use self::sample::Sample;
 pub(in crate::hash_map) use self::slot::Words;
-use self::slot::{Header, Pair};
+use self::slot::{Glance, Header, Pair};
 use self::word::{from_word, to_word};
 use super::block::Block;
 use super::bucket::Bucket;
@@ -35,12 +37,13 @@ use crate::util::backoff;
 /// What a map of inline entries is made of.
 pub(in crate::hash_map) struct Inline<K, V, S> {
     pub(in crate::hash_map) hasher: S,
+    sample: Sample,
     _entries: PhantomData<(K, V)>,
 }
 
 impl<K, V, S> Inline<K, V, S> {
     pub(in crate::hash_map) const fn new(hasher: S) -> Self {
-        Self { hasher, _entries: PhantomData }
+        Self { hasher, sample: Sample::new(), _entries: PhantomData }
     }
 }
 
@@ -98,39 +101,114 @@ fn entry_if<K: NoUninit, V: NoUninit>(eq: impl Fn(&K) -> bool) -> impl FnMut(Wor
 }
 
 impl<K: NoUninit, V: NoUninit, S, R: Reclaim> Raw<Inline<K, V, S>, R> {
-    /// The entry with a key.
+    /// What `of` makes of the entry with a key.
+    ///
+    /// Keys are compared outside of the critical section, which is all that there is of one in most look-ups.
     #[inline(always)]
-    pub(in crate::hash_map) fn get(
+    pub(in crate::hash_map) fn get<T>(
         &self,
         hash: u64,
-        eq: impl Fn(&K) -> bool,
-        guard: &R::Guard,
-    ) -> Option<(K, V)> {
-        let table = self.root(guard)?;
-        let bucket = table.bucket(hash);
-        let header = bucket.header();
-        let is = |words: Words| {
-            // SAFETY: words of an entry, validated; `apply` made them of a key and a value.
-            let (key, value) = unsafe { (from_word::<K>(words.key), from_word::<V>(words.value)) };
-            (eq(&key), key, value)
-        };
-        let found = if header.is_live() { bucket.look(header, hash, is).ok() } else { None };
-        found.unwrap_or_else(|| self.get_moving(table, hash, &eq))
+        eq: impl Fn(&K) -> bool + Copy,
+        of: impl Fn(K, V) -> T + Copy,
+    ) -> Option<T> {
+        // SAFETY: given back after some loads.
+        let Some(guard) = (unsafe { R::enter() }) else { return self.get_counted(hash, eq, of) };
+        let glance = self.glance(hash, &guard);
+        // SAFETY: from above.
+        unsafe { R::leave(guard) };
+        self.judge(glance, hash, eq, of)
     }
 
-    /// As `get`, where the bucket is frozen, or was changed meanwhile.
+    /// As `get`, where the guard is not the thread's only one.
+    #[inline(never)]
+    fn get_counted<T>(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        of: impl Fn(K, V) -> T + Copy,
+    ) -> Option<T> {
+        let guard = R::pin();
+        let glance = self.glance(hash, &guard);
+        drop(guard);
+        self.judge(glance, hash, eq, of)
+    }
+
+    /// Makes an answer of a glance, if it is one.
+    #[inline(always)]
+    fn judge<T>(
+        &self,
+        glance: Glance,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        of: impl Fn(K, V) -> T + Copy,
+    ) -> Option<T> {
+        let words = match self.kind.sample.get() {
+            Some(sample) if !glance.tagged => sample,
+            None if !glance.tagged && glance.more => return self.get_slowly(hash, eq, of),
+            None if !glance.tagged => return None,
+            _ => glance.words,
+        };
+        // SAFETY: words of an entry, validated, or an entry's that was inserted; `apply` made them of a key and a value.
+        let (key, value) = unsafe { (from_word::<K>(words.key), from_word::<V>(words.value)) };
+        let hit = eq(&key) & glance.tagged;
+        if !hit & glance.more {
+            return self.get_slowly(hash, eq, of);
+        }
+        hit.then_some(of(key, value))
+    }
+
+    #[inline(always)]
+    fn glance(&self, hash: u64, guard: &R::Guard) -> Glance {
+        let Some(table) = self.root(guard) else { return Glance::NOTHING };
+        let bucket = table.bucket(hash);
+        let header = bucket.header();
+        if header.is_live() { bucket.glance(header, hash) } else { Glance::UNSURE }
+    }
+
+    /// As `get`, where one look does not do.
     #[cold]
-    fn get_moving(&self, table: &Table<Pair>, hash: u64, eq: &impl Fn(&K) -> bool) -> Option<(K, V)> {
+    #[inline(never)]
+    fn get_slowly<T>(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        of: impl Fn(K, V) -> T + Copy,
+    ) -> Option<T> {
+        let guard = R::pin();
+        let table = self.root(&guard)?;
         loop {
             match self.reached(table, hash) {
-                (_, _, Some(block)) => return Some(block.find(hash, entry_if(eq))?.1),
+                (_, _, Some(block)) => {
+                    let (_, (key, value)) = block.find(hash, entry_if(eq))?;
+                    return Some(of(key, value));
+                }
                 (bucket, header, None) => {
                     if let Ok(found) = bucket.find(header, hash, &mut entry_if(eq)) {
-                        return Some(found?.1);
+                        let (_, (key, value)) = found?;
+                        return Some(of(key, value));
                     }
                 }
             }
         }
+    }
+
+    /// Asks for the second line of a key that will be looked up soon, whose first was asked for, if it will need that.
+    #[inline(always)]
+    pub(in crate::hash_map) fn prefetch_behind(&self, hash: u64) {
+        let look = |guard: &_| {
+            if let Some(table) = self.root(guard) {
+                table.bucket(hash).prefetch_behind(hash);
+            }
+        };
+        // SAFETY: some loads, and that is all.
+        unsafe { R::briefly(look) };
+    }
+
+    /// Asks for the line of a key that will be looked up soon.
+    #[inline(always)]
+    pub(in crate::hash_map) fn prefetch(&self, hash: u64) {
+        // SAFETY: it loads where the table is, and that is all.
+        unsafe { R::briefly(|guard| self.prefetch_bucket(hash, guard)) };
     }
 }
 
@@ -199,7 +277,9 @@ impl<K: NoUninit + Hash, V: NoUninit, S: BuildHasher, R: Reclaim> Raw<Inline<K, 
                                     free
                                 }
                             };
-                            bucket.write(free, words(found, value));
+                            let words = words(found, value);
+                            self.kind.sample.offer(words);
+                            bucket.write(free, words);
                             match bucket.commit(header, free, hash, place) {
                                 None => {
                                     self.full(table, bucket, hash);
