@@ -4,6 +4,7 @@ mod bulk;
 mod conditional;
 pub mod copy_map;
 mod entry;
+mod held;
 mod iter;
 mod operations;
 mod pinned;
@@ -277,7 +278,7 @@ impl<K, V, S, R: Reclaim> HashMap<K, V, S, R> {
     /// ```
     #[inline]
     pub fn pin(&self) -> HashMapRef<'_, K, V, S, R> {
-        HashMapRef::new(self, R::pin())
+        HashMapRef::new(self)
     }
 
     /// The map's hasher.

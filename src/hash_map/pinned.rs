@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
+use super::held::Held;
 use super::{Compute, Drain, Entry, HashMap, Iter, Keys, OccupiedError, Operation, RandomState, Values};
 use crate::reclaim::{Epoch, Reclaim};
 
@@ -40,13 +41,13 @@ use crate::reclaim::{Epoch, Reclaim};
 #[must_use = "an unused handle ends its critical section at once"]
 pub struct HashMapRef<'m, K, V, S = RandomState, R: Reclaim = Epoch> {
     map: &'m HashMap<K, V, S, R>,
-    guard: R::Guard,
+    guard: Held<R>,
 }
 
 impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     #[inline]
-    pub(super) fn new(map: &'m HashMap<K, V, S, R>, guard: R::Guard) -> Self {
-        Self { map, guard }
+    pub(super) fn new(map: &'m HashMap<K, V, S, R>) -> Self {
+        Self { map, guard: Held::new(R::pin(), map.raw.place()) }
     }
 
     /// The map.
@@ -74,7 +75,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// ```
     #[must_use]
     pub fn guard(&self) -> &R::Guard {
-        &self.guard
+        self.guard.guard()
     }
 
     /// Ends the critical section and begins a new one, so that what was removed meanwhile can be freed. Nothing that was
@@ -93,7 +94,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// }
     /// ```
     pub fn repin(&mut self) {
-        R::repin(&mut self.guard);
+        self.guard.repin();
     }
 
     /// See [`HashMap::len`].
@@ -132,7 +133,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// ```
     #[inline]
     pub fn iter(&self) -> Iter<'_, K, V> {
-        self.map.iter(&self.guard)
+        self.map.iter(self.guard.guard())
     }
 
     /// See [`HashMap::keys`].
@@ -145,7 +146,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// ```
     #[inline]
     pub fn keys(&self) -> Keys<'_, K, V> {
-        self.map.keys(&self.guard)
+        self.map.keys(self.guard.guard())
     }
 
     /// See [`HashMap::values`].
@@ -158,7 +159,7 @@ impl<'m, K, V, S, R: Reclaim> HashMapRef<'m, K, V, S, R> {
     /// ```
     #[inline]
     pub fn values(&self) -> Values<'_, K, V> {
-        self.map.values(&self.guard)
+        self.map.values(self.guard.guard())
     }
 }
 
@@ -177,7 +178,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.get(key, &self.guard)
+        self.map.get(key, self.guard.guard())
     }
 
     /// See [`HashMap::get_key_value`].
@@ -194,7 +195,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.get_key_value(key, &self.guard)
+        self.map.get_key_value(key, self.guard.guard())
     }
 
     /// See [`HashMap::contains_key`].
@@ -211,7 +212,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.contains_key(key, &self.guard)
+        self.map.contains_key(key, self.guard.guard())
     }
 
     /// See [`HashMap::insert`].
@@ -224,7 +225,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Option<&V> {
-        self.map.insert(key, value, &self.guard)
+        self.map.insert(key, value, self.guard.changing())
     }
 
     /// See [`HashMap::try_insert`].
@@ -238,7 +239,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn try_insert(&self, key: K, value: V) -> Result<&V, OccupiedError<'_, V>> {
-        self.map.try_insert(key, value, &self.guard)
+        self.map.try_insert(key, value, self.guard.changing())
     }
 
     /// See [`HashMap::get_or_insert`].
@@ -251,7 +252,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn get_or_insert(&self, key: K, value: V) -> &V {
-        self.map.get_or_insert(key, value, &self.guard)
+        self.map.get_or_insert(key, value, self.guard.changing())
     }
 
     /// See [`HashMap::get_or_insert_with`].
@@ -264,7 +265,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn get_or_insert_with(&self, key: K, value: impl FnOnce() -> V) -> &V {
-        self.map.get_or_insert_with(key, value, &self.guard)
+        self.map.get_or_insert_with(key, value, self.guard.changing())
     }
 
     /// See [`HashMap::remove`].
@@ -280,7 +281,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.remove(key, &self.guard)
+        self.map.remove(key, self.guard.changing())
     }
 
     /// See [`HashMap::remove_entry`].
@@ -296,7 +297,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.remove_entry(key, &self.guard)
+        self.map.remove_entry(key, self.guard.changing())
     }
 
     /// See [`HashMap::remove_if`].
@@ -316,7 +317,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.map.remove_if(key, should_remove, &self.guard)
+        self.map.remove_if(key, should_remove, self.guard.changing())
     }
 
     /// See [`HashMap::update`].
@@ -329,7 +330,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn update(&self, key: K, update: impl FnMut(&V) -> V) -> Option<&V> {
-        self.map.update(key, update, &self.guard)
+        self.map.update(key, update, self.guard.changing())
     }
 
     /// See [`HashMap::update_ref`].
@@ -346,7 +347,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
         Q: Hash + Equivalent<K> + ?Sized,
         K: Clone,
     {
-        self.map.update_ref(key, update, &self.guard)
+        self.map.update_ref(key, update, self.guard.changing())
     }
 
     /// See [`HashMap::update_or_insert`].
@@ -359,7 +360,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn update_or_insert(&self, key: K, update: impl FnMut(&V) -> V, value: V) -> &V {
-        self.map.update_or_insert(key, update, value, &self.guard)
+        self.map.update_or_insert(key, update, value, self.guard.changing())
     }
 
     /// See [`HashMap::update_or_insert_with`].
@@ -377,7 +378,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
         update: impl FnMut(&V) -> V,
         value: impl FnOnce() -> V,
     ) -> &V {
-        self.map.update_or_insert_with(key, update, value, &self.guard)
+        self.map.update_or_insert_with(key, update, value, self.guard.changing())
     }
 
     /// See [`HashMap::compute`].
@@ -397,7 +398,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
         key: K,
         compute: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
     ) -> Compute<'g, K, V, T> {
-        self.map.compute(key, compute, &self.guard)
+        self.map.compute(key, compute, self.guard.changing())
     }
 
     /// See [`HashMap::compute_ref`].
@@ -420,7 +421,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         K: Clone,
     {
-        self.map.compute_ref(key, compute, &self.guard)
+        self.map.compute_ref(key, compute, self.guard.changing())
     }
 
     /// See [`HashMap::entry`].
@@ -433,7 +434,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn entry(&self, key: K) -> Entry<'_, K, V, S, R> {
-        self.map.entry(key, &self.guard)
+        self.map.entry(key, self.guard.changing())
     }
 
     /// See [`HashMap::drain`].
@@ -446,7 +447,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn drain(&self) -> Drain<'_, K, V, R> {
-        self.map.drain(&self.guard)
+        self.map.drain(self.guard.changing())
     }
 
     /// See [`HashMap::pop_any`].
@@ -459,7 +460,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn pop_any(&self) -> Option<(&K, &V)> {
-        self.map.pop_any(&self.guard)
+        self.map.pop_any(self.guard.changing())
     }
 
     /// See [`HashMap::clear`].
@@ -473,7 +474,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn clear(&self) {
-        self.map.clear(&self.guard)
+        self.map.clear(self.guard.changing())
     }
 
     /// See [`HashMap::retain`].
@@ -487,7 +488,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn retain(&self, keep: impl FnMut(&K, &V) -> bool) {
-        self.map.retain(keep, &self.guard)
+        self.map.retain(keep, self.guard.changing())
     }
 
     /// See [`HashMap::get_many`].
@@ -504,7 +505,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     where
         Q: Hash + Equivalent<K> + ?Sized + 'k,
     {
-        self.map.get_many(keys, &self.guard)
+        self.map.get_many(keys, self.guard.guard())
     }
 
     /// See [`HashMap::get_many_with`].
@@ -523,7 +524,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     ) where
         Q: Hash + Equivalent<K> + ?Sized + 'k,
     {
-        self.map.get_many_with(keys, f, &self.guard)
+        self.map.get_many_with(keys, f, self.guard.guard())
     }
 
     /// See [`HashMap::insert_many`].
@@ -536,7 +537,7 @@ impl<K: Hash + Eq, V, S: BuildHasher, R: Reclaim> HashMapRef<'_, K, V, S, R> {
     /// ```
     #[inline]
     pub fn insert_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> usize {
-        self.map.insert_many(entries, &self.guard)
+        self.map.insert_many(entries, self.guard.changing())
     }
 }
 

@@ -5,6 +5,7 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
+use super::held::Held;
 use super::{HashMap, RandomState, TryReserveError};
 pub use super::{
     set_iter::{IntoIter, Iter},
@@ -135,7 +136,7 @@ impl<T, S, R: Reclaim> HashSet<T, S, R> {
     /// ```
     #[inline]
     pub fn pin(&self) -> HashSetRef<'_, T, S, R> {
-        HashSetRef { set: self, guard: R::pin() }
+        HashSetRef { set: self, guard: Held::new(R::pin(), self.map.raw.place()) }
     }
 
     /// The set's hasher.

@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::RandomState;
+use super::held::Held;
 use super::set::HashSet;
 use super::set_iter::Iter;
 use crate::reclaim::{Epoch, Reclaim};
@@ -23,7 +24,7 @@ use crate::reclaim::{Epoch, Reclaim};
 #[must_use = "an unused handle ends its critical section at once"]
 pub struct HashSetRef<'s, T, S = RandomState, R: Reclaim = Epoch> {
     pub(super) set: &'s HashSet<T, S, R>,
-    pub(super) guard: R::Guard,
+    pub(super) guard: Held<R>,
 }
 
 impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
@@ -52,7 +53,7 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// ```
     #[must_use]
     pub fn guard(&self) -> &R::Guard {
-        &self.guard
+        self.guard.guard()
     }
 
     /// See [`HashMapRef::repin`](super::HashMapRef::repin).
@@ -64,7 +65,7 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// set.pin().repin();
     /// ```
     pub fn repin(&mut self) {
-        R::repin(&mut self.guard);
+        self.guard.repin();
     }
 
     /// See [`HashSet::len`].
@@ -103,7 +104,7 @@ impl<'s, T, S, R: Reclaim> HashSetRef<'s, T, S, R> {
     /// ```
     #[inline]
     pub fn iter(&self) -> Iter<'_, T> {
-        self.set.iter(&self.guard)
+        self.set.iter(self.guard.guard())
     }
 }
 
@@ -122,7 +123,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
-        self.set.get(key, &self.guard)
+        self.set.get(key, self.guard.guard())
     }
 
     /// See [`HashSet::contains`].
@@ -139,7 +140,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
-        self.set.contains(key, &self.guard)
+        self.set.contains(key, self.guard.guard())
     }
 
     /// See [`HashSet::insert`].
@@ -152,7 +153,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn insert(&self, element: T) -> bool {
-        self.set.insert(element, &self.guard)
+        self.set.insert(element, self.guard.changing())
     }
 
     /// See [`HashSet::replace`].
@@ -165,7 +166,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn replace(&self, element: T) -> bool {
-        self.set.replace(element, &self.guard)
+        self.set.replace(element, self.guard.changing())
     }
 
     /// See [`HashSet::remove`].
@@ -181,7 +182,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
-        self.set.remove(key, &self.guard)
+        self.set.remove(key, self.guard.changing())
     }
 
     /// See [`HashSet::take`].
@@ -197,7 +198,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
-        self.set.take(key, &self.guard)
+        self.set.take(key, self.guard.changing())
     }
 
     /// See [`HashSet::remove_if`].
@@ -213,7 +214,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     where
         Q: Hash + Equivalent<T> + ?Sized,
     {
-        self.set.remove_if(key, should_remove, &self.guard)
+        self.set.remove_if(key, should_remove, self.guard.changing())
     }
 
     /// See [`HashSet::pop_any`].
@@ -226,7 +227,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn pop_any(&self) -> Option<&T> {
-        self.set.pop_any(&self.guard)
+        self.set.pop_any(self.guard.changing())
     }
 
     /// See [`HashSet::clear`].
@@ -240,7 +241,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn clear(&self) {
-        self.set.clear(&self.guard);
+        self.set.clear(self.guard.changing());
     }
 
     /// See [`HashSet::retain`].
@@ -254,7 +255,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn retain(&self, keep: impl FnMut(&T) -> bool) {
-        self.set.retain(keep, &self.guard);
+        self.set.retain(keep, self.guard.changing());
     }
 
     /// See [`HashSet::insert_many`].
@@ -267,7 +268,7 @@ impl<T: Hash + Eq, S: BuildHasher, R: Reclaim> HashSetRef<'_, T, S, R> {
     /// ```
     #[inline]
     pub fn insert_many(&self, elements: impl IntoIterator<Item = T>) -> usize {
-        self.set.insert_many(elements, &self.guard)
+        self.set.insert_many(elements, self.guard.changing())
     }
 }
 

@@ -145,7 +145,7 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
 
     /// Where threads race, for their memory of it: all of the map, since most races are about one key at a time.
     #[inline(always)]
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         (&raw const self.root).cast()
     }
 

@@ -91,14 +91,20 @@ impl<K, V> Drop for Claim<'_, K, V> {
     }
 }
 
-/// What a change remembers of lost exchanges. When it ends, it pauses if that is due; it holds no place then,
-/// but the caller's guard, which is not ours to end.
+/// What a change remembers of lost exchanges. The pause that is due then is taken when the guard has ended, or else when the next
+/// change begins (see [`held`](super::super::held)).
 struct Race {
     place: backoff::Place,
     lost: bool,
 }
 
 impl Race {
+    #[inline(always)]
+    fn begin(place: backoff::Place) -> Self {
+        backoff::rest(place);
+        Self { place, lost: false }
+    }
+
     #[cold]
     fn lose(&mut self) {
         self.lost = true;
@@ -112,7 +118,6 @@ impl Drop for Race {
         if !self.lost {
             backoff::won(self.place);
         }
-        backoff::rest(self.place);
     }
 }
 
@@ -195,7 +200,7 @@ impl<K, V, R: Reclaim> Raw<K, V, R> {
                 decision
             }
         };
-        let mut race = Race { place: self.place(), lost: false };
+        let mut race = Race::begin(self.place());
         // Dropped before the draft, which they show.
         let mut claim: Option<Claim<'g, K, V>> = None;
         let mut revoked: Vec<Claim<'g, K, V>> = Vec::new();
