@@ -148,7 +148,8 @@ impl<L: Layout> Header<L> {
     /// Of a bucket that is moved: there may be a block, or an operation that is about to link a second line.
     #[inline(always)]
     pub(super) fn is_open_behind(self) -> bool {
-        self.0 & (Self::FROZEN | (Self::EXTRA_ONES * 3)) != 0
+        let claimed = (self.0 | self.0 >> 1) & Self::EXTRA_ONES & !self.valid_extras();
+        self.0 & Self::FROZEN | claimed != 0
     }
 
     /// The lanes that have this tag, as a set of bits of which each lane has one.
@@ -190,7 +191,25 @@ impl<L: Layout> Header<L> {
     /// Some place of the second line is valid.
     #[inline(always)]
     pub(super) fn has_extras(self) -> bool {
-        self.0 >> 1 & if L::WRAPS { self.0 } else { !0 } & Self::EXTRA_ONES != 0
+        self.valid_extras() != 0
+    }
+
+    /// The places of the second line that are valid, as a set of bits of which each has one.
+    #[inline(always)]
+    fn valid_extras(self) -> u64 {
+        self.0 >> 1 & if L::WRAPS { self.0 } else { !0 } & Self::EXTRA_ONES
+    }
+
+    /// The places that are valid.
+    #[inline(always)]
+    pub(super) fn valid(self) -> impl Iterator<Item = usize> {
+        let mut left = self.valid_lanes() | self.valid_extras();
+        core::iter::from_fn(move || {
+            let bits = left;
+            left &= left.wrapping_sub(1);
+            let is_lane = bits & ((1 << Self::EXTRA) - 1) != 0;
+            (bits != 0).then(|| if is_lane { Self::lane(bits) } else { Self::extra(bits) })
+        })
     }
 
     /// The places of the second line that are valid and may have a tag, as a set of bits of which each has one.
@@ -206,16 +225,19 @@ impl<L: Layout> Header<L> {
         L::LANES + (bits.trailing_zeros() as usize - Self::EXTRA) / EXTRA_BITS
     }
 
+    #[inline(always)]
     fn shift(place: usize) -> usize {
         if place < L::LANES { place * LANE_BITS } else { Self::EXTRA + (place - L::LANES) * EXTRA_BITS }
     }
 
     /// All bits of a place.
+    #[inline(always)]
     pub(super) fn mask(place: usize) -> u64 {
         let width = if place < L::LANES { LANE_BITS } else { EXTRA_BITS };
         ((1 << width) - 1) << Self::shift(place)
     }
 
+    #[inline(always)]
     pub(super) fn place(self, place: usize) -> Place {
         match (self.0 & Self::mask(place)) >> Self::shift(place) {
             FREE => Place::Free,
@@ -242,6 +264,7 @@ impl<L: Layout> Header<L> {
         (free != 0).then(|| Self::extra(free))
     }
 
+    #[inline(always)]
     fn with(self, place: usize, value: u64) -> Self {
         Self::new(self.0 & !Self::mask(place) | value << Self::shift(place))
     }

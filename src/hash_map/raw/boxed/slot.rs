@@ -183,7 +183,7 @@ impl<K, V> Bucket<Pointer<K, V>> {
 
     /// Freezes the lines under a frozen header: what they hold is fixed from then on.
     fn freeze_slots(&self, header: Header) {
-        for place in (0..Header::PLACES).filter(|&place| header.is_valid(place)) {
+        for place in header.valid() {
             let slot = self.slot(place);
             // Acquire: as in `check`.
             let mut tagged = slot.load(Ordering::Acquire);
@@ -225,7 +225,7 @@ impl<K, V> Bucket<Pointer<K, V>> {
     /// The entries of the lines that are valid in `header`. Exact if the lines are frozen; else each is an entry that was
     /// in the map at some time since the header was read.
     fn entries(&self, header: Header) -> impl Iterator<Item = NonNull<Entry<K, V>>> {
-        (0..Header::PLACES).filter(move |&place| header.is_valid(place)).filter_map(|place| {
+        header.valid().filter_map(|place| {
             let slot = self.slot(place);
             // All Acquire: as in `check`, without a key.
             let mut tagged = slot.load(Ordering::Acquire);

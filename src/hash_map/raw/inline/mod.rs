@@ -31,7 +31,7 @@ use super::table::Table;
 use super::walk::Cursor;
 use super::{Form, Hashed, Kind, Raw};
 use crate::reclaim::Reclaim;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, const_fn};
 use crate::util::backoff;
 
 /// What a map of inline entries is made of.
@@ -42,8 +42,10 @@ pub(in crate::hash_map) struct Inline<K, V, S> {
 }
 
 impl<K, V, S> Inline<K, V, S> {
-    pub(in crate::hash_map) const fn new(hasher: S) -> Self {
-        Self { hasher, sample: Sample::new(), _entries: PhantomData }
+    const_fn! {
+        pub(in crate::hash_map) const fn new(hasher: S) -> Self {
+            Self { hasher, sample: Sample::new(), _entries: PhantomData }
+        }
     }
 }
 

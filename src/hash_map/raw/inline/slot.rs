@@ -221,7 +221,7 @@ impl Bucket<Pair> {
         hash: &impl Fn(Words) -> u64,
         out: &mut Vec<Listed<Words>>,
     ) -> Result<(), Changed> {
-        for place in (0..Header::PLACES).filter(|&place| header.is_valid(place)) {
+        for place in header.valid() {
             let words = self.check(header, place, self.slot(place))?;
             out.push((hash(words), words));
         }
@@ -256,12 +256,22 @@ impl Slot for Pair {
     fn freeze_lines(_: &Bucket<Self>, _: Header) {}
 
     /// All as they were at one moment.
+    #[inline(always)]
     fn read(
         bucket: &Bucket<Self>,
         mut header: Header,
         hash: impl Fn(Words) -> u64,
         out: &mut Vec<Listed<Words>>,
     ) {
+        if header.is_frozen() {
+            // Nothing of it changes any more (invariant 5).
+            out.reserve(Header::PLACES);
+            for place in header.valid() {
+                let words = bucket.slot(place).load();
+                out.push((hash(words), words));
+            }
+            return;
+        }
         let begin = out.len();
         while bucket.snapshot(header, &hash, out).is_err() {
             out.truncate(begin);
