@@ -55,12 +55,12 @@ pub(in crate::hash_map) trait Slot: Sized {
     /// Freezes what a frozen header leaves changeable in the lines: what they hold is fixed from then on.
     fn freeze_lines(bucket: &Bucket<Self>, header: Header<Self::Layout>);
 
-    /// Puts the entries of the lines into `out`. Exact if the lines are frozen. Else each is an entry that was in the map at some
+    /// Puts the entries of the lines into `out`, with their hashes if these are asked for. Exact if the lines are frozen. Else each is an entry that was in the map at some
     /// time since the call, and those are among them that were throughout. The header that it goes by may be newer than `header`.
     fn read(
         bucket: &Bucket<Self>,
         header: Header<Self::Layout>,
-        hash: impl Fn(Self::Item) -> u64,
+        hash: Option<impl Fn(Self::Item) -> u64>,
         out: &mut alloc::vec::Vec<Listed<Self::Item>>,
     );
 }

@@ -143,7 +143,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 list.extend(unsafe { block.as_ref() }.entries());
             } else {
                 M::Slot::freeze_lines(bucket, header);
-                M::Slot::read(bucket, header, |entry| self.kind.hash(entry), list);
+                M::Slot::read(bucket, header, Some(|entry| self.kind.hash(entry)), list);
             }
         }
         for child in children {

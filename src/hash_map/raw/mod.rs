@@ -270,7 +270,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 None => {
                     M::Slot::freeze_lines(bucket, header);
                     let mut entries = Vec::new();
-                    M::Slot::read(bucket, header, |entry| self.kind.hash(entry), &mut entries);
+                    M::Slot::read(bucket, header, Some(|entry| self.kind.hash(entry)), &mut entries);
                     // Losing either means that another thread did it, or that a migration began.
                     if bucket.need_extra() {
                         bucket.set_block(ptr::null_mut(), Block::new(&entries));

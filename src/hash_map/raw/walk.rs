@@ -92,7 +92,27 @@ impl<I: Copy> Cursor<I> {
 }
 
 /// Gathers the entries whose hashes begin with a prefix of so many bits; their hashes are in the list only if `table` has fewer.
+#[inline(always)]
 pub(super) fn gather<M: Hashed>(
+    kind: &M,
+    table: &Table<M::Slot>,
+    prefix: u64,
+    bits: u32,
+    out: &mut Vec<Listed<M::Item>>,
+) {
+    if bits == table.bits() {
+        let bucket = table.at(prefix as usize);
+        let header = bucket.header();
+        if header.is_live() {
+            return M::Slot::read(bucket, header, None::<fn(M::Item) -> u64>, out);
+        }
+    }
+    gather_moved(kind, table, prefix, bits, out);
+}
+
+/// As `gather`, where the table has not such buckets, or does not hold these entries any more.
+#[inline(never)]
+fn gather_moved<M: Hashed>(
     kind: &M,
     table: &Table<M::Slot>,
     prefix: u64,
@@ -130,8 +150,8 @@ pub(super) fn gather<M: Hashed>(
     match block {
         // SAFETY: as for the table.
         Some(block) => out.extend(unsafe { block.as_ref() }.entries()),
-        _ if shared => M::Slot::read(bucket, header, |entry| kind.hash(entry), out),
-        _ => M::Slot::read(bucket, header, |_| 0, out),
+        _ if shared => M::Slot::read(bucket, header, Some(|entry| kind.hash(entry)), out),
+        _ => M::Slot::read(bucket, header, None::<fn(M::Item) -> u64>, out),
     }
     if shared {
         let mut index = begin;

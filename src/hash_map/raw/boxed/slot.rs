@@ -278,10 +278,11 @@ impl<K, V> Slot for Pointer<K, V> {
         bucket.freeze_slots(header);
     }
 
+    #[inline(always)]
     fn read(
         bucket: &Bucket<Self>,
         header: Header,
-        hash: impl Fn(Self::Item) -> u64,
+        hash: Option<impl Fn(Self::Item) -> u64>,
         out: &mut Vec<Listed<Self::Item>>,
     ) {
         let begin = out.len();
@@ -289,8 +290,8 @@ impl<K, V> Slot for Pointer<K, V> {
             out.truncate(begin);
             out.extend(bucket.entries(header).map(|entry| (0, entry)));
         }
-        for (listed, entry) in &mut out[begin..] {
-            *listed = hash(*entry);
+        if let Some(hash) = hash {
+            out[begin..].iter_mut().for_each(|(listed, entry)| *listed = hash(*entry));
         }
     }
 }

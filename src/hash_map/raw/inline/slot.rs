@@ -194,7 +194,7 @@ impl Bucket<Pair> {
     fn snapshot(
         &self,
         header: Header,
-        hash: &impl Fn(Words) -> u64,
+        hash: Option<&impl Fn(Words) -> u64>,
         out: &mut Vec<Listed<Words>>,
     ) -> Result<(), Changed> {
         if header.has_extras() {
@@ -210,7 +210,9 @@ impl Bucket<Pair> {
             out,
             core::array::from_fn::<_, LANES, _>(|place| (Header::has(valid, place), words[place])),
         );
-        out[begin..].iter_mut().for_each(|(listed, words)| *listed = hash(*words));
+        if let Some(hash) = hash {
+            out[begin..].iter_mut().for_each(|(listed, words)| *listed = hash(*words));
+        }
         Ok(())
     }
 
@@ -218,12 +220,12 @@ impl Bucket<Pair> {
     fn snapshot_all(
         &self,
         header: Header,
-        hash: &impl Fn(Words) -> u64,
+        hash: Option<&impl Fn(Words) -> u64>,
         out: &mut Vec<Listed<Words>>,
     ) -> Result<(), Changed> {
         for place in header.valid() {
             let words = self.check(header, place, self.slot(place))?;
-            out.push((hash(words), words));
+            out.push((hash.map_or(0, |hash| hash(words)), words));
         }
         Ok(())
     }
@@ -260,7 +262,7 @@ impl Slot for Pair {
     fn read(
         bucket: &Bucket<Self>,
         mut header: Header,
-        hash: impl Fn(Words) -> u64,
+        hash: Option<impl Fn(Words) -> u64>,
         out: &mut Vec<Listed<Words>>,
     ) {
         if header.is_frozen() {
@@ -268,12 +270,12 @@ impl Slot for Pair {
             out.reserve(Header::PLACES);
             for place in header.valid() {
                 let words = bucket.slot(place).load();
-                out.push((hash(words), words));
+                out.push((hash.as_ref().map_or(0, |hash| hash(words)), words));
             }
             return;
         }
         let begin = out.len();
-        while bucket.snapshot(header, &hash, out).is_err() {
+        while bucket.snapshot(header, hash.as_ref(), out).is_err() {
             out.truncate(begin);
             header = bucket.header();
         }
