@@ -13,21 +13,42 @@ pub(in crate::hash_map) fn ahead<T: Copy>(
     mut halfway: impl FnMut(T),
     mut end: impl FnMut(T),
 ) {
-    let mut items = items.fuse();
     let mut under_way = [None; DEPTH];
-    let (mut step, mut last) = (0, DEPTH);
-    while step < last {
-        let item = items.next();
-        if let Some(item) = item {
-            begin(item);
-            last = step + 1 + DEPTH;
+    let mut count = 0;
+    for item in items {
+        begin(item);
+        if count >= DEPTH / 2 {
+            under_way[(count - DEPTH / 2) % DEPTH].into_iter().for_each(&mut halfway);
         }
-        if let Some(item) = under_way[(step + DEPTH / 2) % DEPTH] {
-            halfway(item);
+        under_way[count % DEPTH].replace(item).into_iter().for_each(&mut end);
+        count += 1;
+    }
+    let last = |many| (count.saturating_sub(many)..count).filter_map(|at| under_way[at % DEPTH]);
+    last(DEPTH / 2).for_each(halfway);
+    last(DEPTH).for_each(end);
+}
+
+#[cfg(all(test, not(any(latchfree_loom, latchfree_stall))))]
+mod tests {
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn each_item_once_in_order() {
+        for many in (0..3 * DEPTH).chain([1000]) {
+            let steps = RefCell::new([const { Vec::new() }; 3]);
+            let step = |which: usize| {
+                let steps = &steps;
+                move |item: usize| {
+                    let mut steps = steps.borrow_mut();
+                    assert!(which == 0 || steps[which - 1].contains(&item), "the step before");
+                    steps[which].push(item);
+                }
+            };
+            ahead(0..many, step(0), step(1), step(2));
+            assert!(steps.into_inner().iter().all(|items| items.iter().copied().eq(0..many)), "{many}");
         }
-        if let Some(item) = core::mem::replace(&mut under_way[step % DEPTH], item) {
-            end(item);
-        }
-        step += 1;
     }
 }
