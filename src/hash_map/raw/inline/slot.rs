@@ -235,7 +235,7 @@ impl Slot for Pair {
     type Item = Words;
     type Layout = Three;
     type Lanes = [Self; LANES];
-    /// Bytes an entry, from 2^18 to 2^19 entries of two words: 54 with 2, 42 with 3 (papaya 45, boxed). With 3, when the table is
+    /// Bytes an entry, from 2^18 to 2^19 entries of two words: 54 with 2, 43 with 3 (papaya 45, boxed). With 3, when the table is
     /// about to grow, every third bucket has its second line, and one in some three thousand is used up by chance.
     const LOAD: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 2 } else { 3 };
     /// One place stays free: without it there could be no update.
