@@ -278,6 +278,19 @@ models! {
         assert_eq!(sorted(found), [1, 2, 3, 4]);
     }
 
+    /// The same where what is below is a new chunk of another thread, that the walk has not acquired.
+    pop_many_and_new(Some(2), 132) {
+        let stack = filled([]);
+        push(&stack, 1);
+        let many = go(&stack, |stack| stack.pop_many(3).into_iter().map(|item| item.0).collect::<Vec<_>>());
+        let mut found: Vec<_> = pop(&stack).into_iter().collect();
+        go(&stack, |stack| push(stack, 2)).join().unwrap();
+        push(&stack, 3);
+        found.extend(many.join().unwrap());
+        found.extend(rest(&stack));
+        assert_eq!(sorted(found), [1, 2, 3]);
+    }
+
     /// Takes all while another takes one and puts it back.
     pop_all_and_reuse(Some(3), 17) {
         let stack = filled([1, 2]);

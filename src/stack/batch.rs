@@ -215,15 +215,9 @@ impl<T, R: Reclaim> Raw<T, R> {
         // How large the chunks are that have to be made, no more. Before there is anything of ours.
         let mut len = items.size_hint().0;
         loop {
-            let chunk = batch.word;
-            let room = chunk.index();
-            while batch.fill < room {
-                let Some(item) = items.next() else { return batch.publish() };
-                // SAFETY: the slot was claimed by `next_chunk`.
-                unsafe { chunk.base().with(batch.fill + 1).write(item) };
-                batch.fill += 1;
-            }
-            let Some(item) = items.next() else { return batch.publish() };
+            // SAFETY: null, or claimed by `next_chunk`.
+            let full = batch.word.is_null() || unsafe { batch.word.fill(&mut batch.fill, &mut items) };
+            let Some(item) = (if full { items.next() } else { None }) else { return batch.publish() };
             if !batch.next_chunk(len) {
                 let mut built: Vec<_> = batch.into_taken().collect();
                 built.reverse();

@@ -475,6 +475,26 @@ impl<T> Word<T> {
 }
 
 impl<T> Word<T> {
+    /// Moves items into the slots up to the topmost one, those behind the first `filled`; false if there are no more items. Counts
+    /// one by one: the iterator may panic.
+    ///
+    /// # Safety
+    ///
+    /// The slots are the caller's, and have an owner.
+    #[inline(always)]
+    pub(super) unsafe fn fill(self, filled: &mut usize, items: &mut impl Iterator<Item = T>) -> bool {
+        // SAFETY: the caller's promise.
+        let word = unsafe { self.owned_by_somebody() };
+        let (chunk, most) = (word.chunk().as_ptr(), word.index());
+        while *filled < most {
+            let Some(item) = items.next() else { return false };
+            // SAFETY: the caller's promise.
+            unsafe { (*Chunk::slot(chunk, *filled + 1)).with_mut(|place| (*place).write(item)) };
+            *filled += 1;
+        }
+        true
+    }
+
     /// Bitwise copies of the `count` topmost items, all in this chunk, from the top down.
     ///
     /// # Safety
@@ -482,13 +502,11 @@ impl<T> Word<T> {
     /// As for `read`, for all of them; there is room for them.
     #[inline]
     pub(super) unsafe fn read_run(self, count: usize, into: *mut T) {
-        let (chunk, index) = (self.chunk().as_ptr(), self.index());
+        // SAFETY: the caller's promise, here and below.
+        let top = unsafe { self.slot() };
         for i in 0..count {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let slot = &*Chunk::slot(chunk, index - i);
-                into.add(i).write(slot.with(|place| (*place).assume_init_read()));
-            }
+            // SAFETY: as above.
+            unsafe { into.add(i).write((*top.sub(i)).with(|place| (*place).assume_init_read())) };
         }
     }
 }
