@@ -13,7 +13,7 @@ fn setup() {
     common::choose(module_path!());
 }
 
-over_both! { mixed_operations, nearly_empty, batches, bursts }
+over_both! { mixed_operations, nearly_empty, batches, bursts, owned }
 
 /// What a thread may do next.
 #[derive(Clone, Copy)]
@@ -27,6 +27,11 @@ struct Mix {
 
 /// Four threads run `ops` operations each, with values that carry their pusher and its count.
 fn record<R: Both>(mix: Mix, ops: usize, seed: u64) -> Vec<Vec<Event>> {
+    record_after::<R>(0, mix, ops, seed)
+}
+
+/// The same after a thread has pushed and popped `alone` times.
+fn record_after<R: Both>(alone: usize, mix: Mix, ops: usize, seed: u64) -> Vec<Vec<Event>> {
     const THREADS: usize = 4;
     let queue = Queue::<u64, R>::default();
     let start = Barrier::new(THREADS);
@@ -40,6 +45,10 @@ fn record<R: Both>(mix: Mix, ops: usize, seed: u64) -> Vec<Vec<Event>> {
                     let mut events = Vec::with_capacity(ops * 4);
                     let mut out = Vec::with_capacity(512);
                     let all = mix.push + mix.pop + mix.push_all + mix.pop_many + mix.is_empty;
+                    for _ in 0..if thread == 0 { alone } else { 0 } {
+                        queue.push(0);
+                        assert_eq!(queue.pop(), Some(0));
+                    }
                     start.wait();
                     for _ in 0..ops {
                         let mut pick = rng.below(all);
@@ -128,6 +137,14 @@ fn bursts<R: Both>() {
     for round in 0..400 {
         let mix = Mix { push: 4, pop: 4, push_all: 1, pop_many: 1, is_empty: 2 };
         examine(record::<R>(mix, 24, round + 300));
+    }
+}
+
+/// Many short runs that begin with a thread that has long been alone at both ends.
+fn owned<R: Both>() {
+    for round in 0..400 {
+        let mix = Mix { push: 4, pop: 4, push_all: 1, pop_many: 1, is_empty: 2 };
+        examine(record_after::<R>(1000, mix, 24, round + 700));
     }
 }
 

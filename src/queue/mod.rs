@@ -27,13 +27,17 @@ use crate::sync::const_fn;
 ///
 /// | operation | progress | cost |
 /// |---|---|---|
-/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free; may allocate a segment | one compare-exchange a grab |
-/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free; may allocate to retire a segment, and free some | one compare-exchange a grab |
+/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free; may allocate a segment | one compare-exchange a grab, or none |
+/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free; may allocate to retire a segment, and free some | one compare-exchange a grab, or none |
 /// | [`len`](Self::len), [`is_empty`](Self::is_empty) | lock-free | a few loads |
 /// | [`new`](Self::new) | allocates nothing | |
 ///
-/// Where the allocator is called, progress is the allocator's. Where a consumer gives up on a stalled producer it may call
-/// the kernel (`membarrier`), and progress is the kernel's.
+/// Where the allocator is called, progress is the allocator's. Where a consumer gives up on a stalled producer, or a thread comes to
+/// an end at which another one has been alone, it may call the kernel (`membarrier`), and progress is the kernel's.
+///
+/// **Alone at an end.** A thread that has pushed, or popped, some hundred times in a row with no other thread doing so in between does it
+/// without locked instructions from then on, until another thread comes: where barriers are asymmetric
+/// ([`reclaim::barrier`](crate::reclaim::barrier)) on 64-bit systems, with the feature `std`.
 ///
 /// **Ordering.** Each item is popped once, in the order in which the pushes took effect. What a thread did before it
 /// pushed an item happens before what another does after it popped it. An empty answer is linearizable: there was an

@@ -22,8 +22,8 @@
 //!      \--> RETRACTED(t), ABANDONED(t): in closed segments only, and the last of the slot
 //! ```
 //! A producer takes ticket t only where it saw FREE(t), a consumer only where it saw FULL(t) or a producer with that ticket. They
-//! may see a stale stamp, but none older than the one that the taker of the slot's last ticket saw: tickets are taken by
-//! exchanges that release what their takers saw. So stamps of two laps would do, and 32 bits of the ticket are plenty.
+//! may see a stale stamp, but none older than the one that the taker of the slot's last ticket saw: who reads
+//! a counter to take a ticket sees what the taker of the one before saw. So stamps of two laps would do, and 32 bits of the ticket are plenty.
 //!
 //! **Challenges close.** A challenge leaves a verdict, and an abandoned slot no way back to FREE. So a consumer closes the
 //! segment before it challenges, and at most one ticket of a slot is ever challenged: the last that was given. A

@@ -11,8 +11,8 @@
 //! already in it; when it is used up as well, a consumer moves `head` on and retires it, which a later append uses again.
 //!
 //! The shape is that of [Morrison and Afek's LCRQ](https://doi.org/10.1145/2442516.2442527), a list of rings that are closed, with
-//! these changes: values of any type lie in the slots, tickets are taken by exchanges, and only where the slot is free, or a
-//! producer has taken the ticket before; publishing is a plain store where barriers are asymmetric; and a ring is closed before
+//! these changes: values of any type lie in the slots; tickets are taken by exchanges, or by plain stores of a thread that has long
+//! been alone (see [`tickets`](super::tickets)), and only where the slot is free, or a producer has taken the ticket before; publishing is a plain store where barriers are asymmetric; and a ring is closed before
 //! a slot is abandoned, so that none has to be repaired (see [`segment`](super::segment)).
 //!
 //! **Invariants**
@@ -28,16 +28,18 @@
 //! them not free yet (a consumer is on its way).
 //!
 //! **Linearization.** A push takes effect at the ticket of the attempt that succeeded, or at the exchange that linked
-//! its segment; which attempt that is, is known only later. A pop takes effect at the exchange that gave it the ticket
+//! its segment; which attempt that is, is known only later. A pop takes effect at the exchange or the store that gave it the ticket
 //! of a full slot. `None` takes effect where `deq` was read: the counters only grow, so if `deq` had reached what `enq`
 //! shows afterwards, and there is no next segment even later, the queue was empty when `deq` was read. The fence before the
-//! deciding look orders it after the caller's own earlier pushes to other queues (store buffering).
+//! deciding look orders it after the caller's own earlier pushes to other queues (store buffering): of two that do so, one fence
+//! is first, and sends out the tickets and stamps that its thread has stored.
 //!
 //! **Progress.** Nobody waits for anybody. A push repeats when another producer took the ticket, or when its slot was abandoned,
 //! which a consumer does that goes on to the next and closes the segment; the next one is linked with the items in it. A stalled
 //! consumer's slot is not freed: then the segment is full, sooner or later, and is closed. A consumer repeats
 //! when another consumer took the ticket. A stalled producer's slot is abandoned after a bounded wait; a stalled
-//! consumer's item counts as taken. The challenge calls the kernel (`membarrier`), whose progress it then shares.
+//! consumer's item counts as taken. A thread that wants a counter which another one owns ends that, alone if need be, and tries again; its
+//! next owner has taken a ticket first. The challenge and that end call the kernel (`membarrier`), whose progress they then share.
 //!
 //! **Who frees what.** Values are moved out by whoever pops them. A segment is retired by the consumer that moved `head`
 //! past it, with no value left in it, and freed or reused by the reclaimer; so garbage holds no values of `T`.
