@@ -142,9 +142,9 @@ fn bursts<R: Both>() {
 
 /// Many short runs that begin with a thread that has long been alone at both ends.
 fn owned<R: Both>() {
-    for round in 0..400 {
+    for round in 0..200 {
         let mix = Mix { push: 4, pop: 4, push_all: 1, pop_many: 1, is_empty: 2 };
-        examine(record_after::<R>(1000, mix, 24, round + 700));
+        examine(record_after::<R>(10_000, mix, 24, round + 700));
     }
 }
 

@@ -35,7 +35,7 @@ use crate::sync::const_fn;
 /// Where the allocator is called, progress is the allocator's. Where a consumer gives up on a stalled producer, or a thread comes to
 /// an end at which another one has been alone, it may call the kernel (`membarrier`), and progress is the kernel's.
 ///
-/// **Alone at an end.** A thread that has pushed, or popped, some hundred times in a row with no other thread doing so in between does it
+/// **Alone at an end.** A thread that has pushed, or popped, some thousand times in a row with no other thread doing so in between does it
 /// without locked instructions from then on, until another thread comes: where barriers are asymmetric
 /// ([`reclaim::barrier`](crate::reclaim::barrier)) on 64-bit systems, with the feature `std`.
 ///

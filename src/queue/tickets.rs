@@ -41,10 +41,13 @@
 //! **When barriers fail** that were chosen (`Barrier::Broken`), a stranger cannot know what the owner's last claim is. It gives the owner
 //! a tenth of a second to decide, which also is ten thousand times as long as a store takes to become visible.
 
+#[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+use core::cell::Cell;
+
 use crate::reclaim::{Barrier, barrier, heavy, light};
 #[cfg(not(latchfree_loom))]
 use crate::sync::WithMut as _;
-use crate::sync::{AtomicU32, Ordering, const_fn, recheck, spin_loop};
+use crate::sync::{Ordering, const_fn, recheck, spin_loop};
 
 /// 64 bits where there are such atomics.
 #[cfg(target_has_atomic = "64")]
@@ -81,6 +84,9 @@ const ROUNDS: Ticket = 1 << (SEAT - ROUND);
 /// is one. Models have one, so that owners come back to it.
 const SEATS: usize = if cfg!(latchfree_loom) { 1 } else { 4 };
 
+// By the remainder, the marks above a seat's bits do not count.
+const _: () = assert!(SEATS.is_power_of_two());
+
 /// Whether there may be owners at all: words have room for tokens, and threads have them.
 const OWNERS: bool =
     cfg!(all(target_pointer_width = "64", any(feature = "std", latchfree_loom, latchfree_stall)));
@@ -89,13 +95,11 @@ const OWNERS: bool =
 /// threads took 15 and 23 ns instead of 6.2 and 6.9.
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 32 };
 
-/// After so many claims by one thread in a row it adopts the counter: some microseconds, as long as it takes to end a bias of an owner that
-/// is not at work. Reasoned, as the two below. Where atomics dawdle it is soon, for the sake of the tests.
-const SOON: u32 = if cfg!(latchfree_delay) { 2 } else { 256 };
-/// ... twice as many after each bias that did not last, up to so many.
-const LATE: u32 = if cfg!(latchfree_delay) { 4 } else { 65_536 };
-/// A bias that lasted so far, as the counter counts, was worth its end.
-const WORTH_IT: Ticket = 16_384;
+/// After so many claims by one thread in a row it adopts the counter. With 256 and 1,024, pairs of 2, 4 and 8 threads on 2 cores took 12 to
+/// 53 ns, for who comes while an owner is at work loses time and who is found at work is disturbed; with 8,192, and where nobody owned it,
+/// 13 to 15. Where atomics dawdle it is soon, for the sake of the tests.
+#[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+const SOON: u32 = if cfg!(latchfree_delay) { 2 } else { 8_192 };
 
 /// Where a counter stood when a thread looked.
 #[derive(Clone, Copy, PartialEq)]
@@ -128,14 +132,17 @@ impl Turn {
 pub struct Tickets {
     /// A ticket or a bias.
     word: AtomicTicket,
-    /// Who took the last tickets by exchange, and after how many more it adopts the counter; who closed it, and none. A hint.
-    alone: AtomicTicket,
     /// The next ticket while it is owned, a seat's each.
     own: [AtomicTicket; SEATS],
-    /// Where the last bias began, a hint for the next.
-    began: AtomicTicket,
-    /// How many claims in a row the next owner needs.
-    patience: AtomicU32,
+    /// The token of an owner that closed the counter, for whoever follows it. A hint.
+    closer: AtomicTicket,
+    rare: Rare,
+}
+
+/// What only changes of owners write, in a line of its own: who takes a ticket by exchange has the first for that moment only.
+#[repr(align(64))]
+struct Rare {
+    /// What became of a seat.
     settled: [AtomicTicket; SEATS],
     /// Round and token of a seat that is held, for the acknowledgement; 0 if nobody has to. Written by who holds it.
     owner: [AtomicTicket; SEATS],
@@ -147,12 +154,9 @@ impl Tickets {
         pub const fn new(first: Ticket) -> Self {
             Self {
                 word: AtomicTicket::new(first),
-                alone: AtomicTicket::new(0),
                 own: zeros(),
-                began: AtomicTicket::new(0),
-                patience: AtomicU32::new(SOON),
-                settled: zeros(),
-                owner: zeros(),
+                closer: AtomicTicket::new(0),
+                rare: Rare { settled: zeros(), owner: zeros() },
             }
         }
     }
@@ -213,7 +217,7 @@ impl Tickets {
         // looked at again. The linearization point.
         let taken = self.word.compare_exchange(turn.word, next, Ordering::Release, Ordering::Relaxed).is_ok();
         if taken {
-            self.taken(next);
+            self.taken(turn.ticket, next);
         }
         taken
     }
@@ -234,7 +238,7 @@ impl Tickets {
             if closed {
                 self.acknowledge(seat(turn.word));
                 // Relaxed: a hint, for `follow`.
-                self.alone.store(own_token() << ROUND, Ordering::Relaxed);
+                self.closer.store(own_token(), Ordering::Relaxed);
             } else {
                 self.resolve(turn.word, turn.ticket);
             }
@@ -260,7 +264,7 @@ impl Tickets {
         let (seat, round) = (seat(bias), round(bias));
         // Without a barrier: nobody else moves `own`. Release: as in `settle`. Losing means that it was decided; Relaxed, for all before
         // the end is ours.
-        let decided = self.settled[seat].compare_exchange(
+        let decided = self.rare.settled[seat].compare_exchange(
             HELD | round,
             DECIDED | next,
             Ordering::Release,
@@ -288,7 +292,7 @@ impl Tickets {
     #[cold]
     fn settle(&self, revoking: Ticket) {
         let (seat, round) = (seat(revoking), round(revoking));
-        let (held, settled) = (HELD | round, &self.settled[seat]);
+        let (held, settled) = (HELD | round, &self.rare.settled[seat]);
         // Acquire: pairs with the Release of who decided, for what it saw.
         let mut found = settled.load(Ordering::Acquire);
         if found == held {
@@ -309,7 +313,6 @@ impl Tickets {
             found = settled
                 .compare_exchange(held, DECIDED | end, Ordering::Release, Ordering::Acquire)
                 .map_or_else(|found| found, |_| DECIDED | end);
-            self.learn(end);
         }
         if found & DECIDED != 0 {
             self.end(revoking, found & !DECIDED);
@@ -322,7 +325,7 @@ impl Tickets {
         #[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
         for _ in 0..100 {
             // Relaxed: acquired by the exchange that fails.
-            if self.settled[seat].load(Ordering::Relaxed) != held {
+            if self.rare.settled[seat].load(Ordering::Relaxed) != held {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -340,12 +343,12 @@ impl Tickets {
     /// The owner of a seat, whose bias is over, has no claim under way.
     fn acknowledge(&self, seat: usize) {
         // Relaxed: our own.
-        let round = self.owner[seat].load(Ordering::Relaxed) >> ROUND;
+        let round = self.rare.owner[seat].load(Ordering::Relaxed) >> ROUND;
         // Relaxed: as above.
-        self.owner[seat].store(0, Ordering::Relaxed);
+        self.rare.owner[seat].store(0, Ordering::Relaxed);
         // Release: pairs with the Acquire in `adopt`, for our last store to `own`. A plain store: it is decided or was never revoked, so
         // nobody else has anything to say.
-        self.settled[seat].store(round + 1, Ordering::Release);
+        self.rare.settled[seat].store(round + 1, Ordering::Release);
     }
 
     /// Makes the caller the owner of a counter that stands at `next`, if it still does.
@@ -355,7 +358,7 @@ impl Tickets {
         if me == 0 || barrier() != Barrier::Membarrier {
             return;
         }
-        for (seat, settled) in self.settled.iter().enumerate() {
+        for (seat, settled) in self.rare.settled.iter().enumerate() {
             // Relaxed: the exchange acquires it.
             let round = settled.load(Ordering::Relaxed);
             // Acquire: pairs with the Release in `acknowledge`. Losing means that another thread adopts it.
@@ -367,11 +370,9 @@ impl Tickets {
                 continue;
             }
             // Relaxed: our own.
-            self.owner[seat].store(round << ROUND | me, Ordering::Relaxed);
+            self.rare.owner[seat].store(round << ROUND | me, Ordering::Relaxed);
             // Release: who looks for an earlier bias and sees this sees that that is over.
             self.own[seat].store(next, Ordering::Release);
-            // Relaxed: a hint.
-            self.began.store(next, Ordering::Relaxed);
             let bias = OWNED | (seat as Ticket) << SEAT | round << ROUND | me;
             // Release: pairs with the Acquire of who sees the bias, for `own` and `settled`. Losing means that another thread took a ticket.
             if self.word.compare_exchange(next, bias, Ordering::Release, Ordering::Relaxed).is_err() {
@@ -384,45 +385,49 @@ impl Tickets {
 
 /// When a counter is adopted.
 impl Tickets {
-    /// The caller has just taken tickets up to `next` by exchange.
+    /// The caller has just taken these tickets by exchange. What it remembers of that is its own, for the counter's line may be gone already.
     #[inline(always)]
-    fn taken(&self, next: Ticket) {
-        if !OWNERS {
+    fn taken(&self, first: Ticket, next: Ticket) {
+        #[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+        if OWNERS {
+            let run = Run::of(self);
+            let left = run.left.get();
+            if core::ptr::eq(run.counter.get(), self) && left > 0 {
+                let goes_on = run.next.replace(next) == first;
+                run.left.set(if goes_on { left - 1 } else { SOON });
+            } else {
+                self.consider(run, next);
+            }
+        }
+        // At once, so that there are owners in models.
+        #[cfg(latchfree_loom)]
+        if !crate::sync::model::adopts() {
             return;
         }
-        if cfg!(any(latchfree_loom, latchfree_stall)) {
-            // At once, so that there are owners in models.
-            #[cfg(latchfree_loom)]
-            if !crate::sync::model::adopts() {
-                return;
-            }
+        #[cfg(any(latchfree_loom, latchfree_stall))]
+        {
+            let _ = first;
             self.come_back();
-            return self.adopt(next);
+            self.adopt(next);
         }
-        // Relaxed, both: a hint.
-        let alone = self.alone.load(Ordering::Relaxed);
-        if alone >> ROUND == own_token() && alone & TOKEN != 0 {
-            self.alone.store(alone - 1, Ordering::Relaxed);
-        } else {
-            self.consider(alone, next);
-        }
+        #[cfg(not(any(feature = "std", latchfree_loom, latchfree_stall)))]
+        let _ = (first, next);
     }
 
-    /// Somebody else took tickets before, or the caller so many that it adopts the counter.
+    /// The caller took so many in a row that it adopts the counter, or remembers nothing of it.
+    #[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
     #[cold]
     #[inline(never)]
-    fn consider(&self, alone: Ticket, next: Ticket) {
-        let me = Ticket::from(token::get());
-        // Relaxed, all: hints.
-        if me == 0 {
-            self.alone.store(TOKEN, Ordering::Relaxed);
-        } else if alone >> ROUND == me {
+    fn consider(&self, run: &Run, next: Ticket) {
+        if core::ptr::eq(run.counter.get(), self) {
             self.adopt(next);
-            self.alone.store(0, Ordering::Relaxed);
+            // When it takes a ticket by exchange again, that is over.
+            run.counter.set(core::ptr::null());
         } else {
             self.come_back();
-            let patience = self.patience.load(Ordering::Relaxed);
-            self.alone.store(me << ROUND | Ticket::from(patience), Ordering::Relaxed);
+            run.counter.set(self);
+            run.next.set(next);
+            run.left.set(SOON);
         }
     }
 
@@ -431,23 +436,11 @@ impl Tickets {
         let me = own_token();
         for seat in 0..SEATS {
             // Relaxed: our own, if it is. It was, and a ticket has been exchanged for another since: its bias is over.
-            let owner = self.owner[seat].load(Ordering::Relaxed);
+            let owner = self.rare.owner[seat].load(Ordering::Relaxed);
             if owner != 0 && owner & TOKEN == me {
                 self.acknowledge(seat);
             }
         }
-    }
-
-    /// A bias was ended by a stranger.
-    fn learn(&self, end: Ticket) {
-        if cfg!(any(latchfree_loom, latchfree_stall)) {
-            return;
-        }
-        // Relaxed, all: hints.
-        let lasted = end.wrapping_sub(self.began.load(Ordering::Relaxed));
-        let patience = self.patience.load(Ordering::Relaxed);
-        let next = if lasted < WORTH_IT { (patience * 2).min(LATE) } else { (patience / 2).max(SOON) };
-        self.patience.store(next, Ordering::Relaxed);
     }
 
     /// This counter goes on where `before` ended, at whose end the caller is: its owner adopts this one.
@@ -456,10 +449,9 @@ impl Tickets {
         if !OWNERS {
             return;
         }
-        // Relaxed, all: hints.
-        self.patience.store(before.patience.load(Ordering::Relaxed), Ordering::Relaxed);
+        // Relaxed, both: hints.
         let word = before.word.load(Ordering::Relaxed);
-        let closed = before.alone.load(Ordering::Relaxed) == own_token() << ROUND && own_token() != 0;
+        let closed = own_token() != 0 && before.closer.load(Ordering::Relaxed) == own_token();
         if closed || Turn::at(word).is_mine() {
             // Acquire: as in `read`.
             let next = self.word.load(Ordering::Acquire);
@@ -492,18 +484,18 @@ impl Tickets {
     pub fn disown(&mut self) {
         let word = self.word.with_mut(|word| *word);
         if word & OWNED != 0 {
-            let settled = self.settled[seat(word)].with_mut(|settled| *settled);
+            let settled = self.rare.settled[seat(word)].with_mut(|settled| *settled);
             let own = self.own[seat(word)].with_mut(|own| *own);
             let end = if settled & DECIDED != 0 { settled & !DECIDED } else { own };
             self.word.with_mut(|word| *word = end);
         }
-        for (settled, owner) in self.settled.iter_mut().zip(&mut self.owner) {
+        for (settled, owner) in self.rare.settled.iter_mut().zip(&mut self.rare.owner) {
             let owner = owner.with_mut(core::mem::take);
             if owner != 0 {
                 settled.with_mut(|settled| *settled = (owner >> ROUND) + 1);
             }
         }
-        self.alone.with_mut(|alone| *alone = 0);
+        self.closer.with_mut(|closer| *closer = 0);
     }
 }
 
@@ -519,7 +511,9 @@ fn zeros() -> [AtomicTicket; SEATS] {
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, clippy::modulo_one, reason = "two bits; models have one seat")]
 fn seat(bias: Ticket) -> usize {
-    (bias >> SEAT) as usize % SEATS
+    // Without the marks above, which are no multiples of every number of seats: with three, a bias had another seat when it was
+    // revoked, and pops took tickets that no push had.
+    (bias >> SEAT & 3) as usize % SEATS
 }
 
 fn round(bias: Ticket) -> Ticket {
@@ -529,6 +523,37 @@ fn round(bias: Ticket) -> Ticket {
 #[inline(always)]
 fn own_token() -> Ticket {
     Ticket::from(token::current())
+}
+
+/// The last tickets that a thread took by exchange from a counter, as far as it remembers.
+#[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+struct Run {
+    counter: Cell<*const Tickets>,
+    /// The one after the last.
+    next: Cell<Ticket>,
+    /// After how many more claims it adopts the counter.
+    left: Cell<u32>,
+}
+
+#[cfg(all(feature = "std", not(any(latchfree_loom, latchfree_stall))))]
+impl Run {
+    /// Counters are told apart by a hash; of two that share an entry, and are used in turn, neither is adopted.
+    const COUNT: usize = 32;
+
+    #[inline(always)]
+    fn of<'a>(counter: &Tickets) -> &'a Self {
+        std::thread_local! {
+            static RUNS: [Run; Run::COUNT] = const {
+                [const { Run { counter: Cell::new(core::ptr::null()), next: Cell::new(0), left: Cell::new(0) } }; Run::COUNT]
+            };
+        }
+        // They are at least two cache lines apart.
+        let index = (core::ptr::from_ref(counter).addr() >> 7) % Self::COUNT;
+        let run = RUNS.with(|runs| &raw const runs[index]);
+        // SAFETY: the calling thread's own and without a destructor: it lives as long as the thread, which no caller's use of it
+        // outlasts.
+        unsafe { &*run }
+    }
 }
 
 /// A number for each thread that has ever wanted to own a counter, never given again.
@@ -604,17 +629,16 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_owns_it_later_after_a_short_time() {
+    fn who_is_alone_owns_it() {
         if !OWNERS || !is_asymmetric() {
             return;
         }
         let tickets = Tickets::new(0);
         let first = own(&tickets).expect("nobody else takes any");
-        let expected = Ticket::from(first);
-        assert_eq!(on_another_thread(|| take(&tickets)), expected);
+        assert_eq!(on_another_thread(|| take(&tickets)), Ticket::from(first));
         assert!(!is_owned(&tickets));
-        assert_eq!(take(&tickets), expected + 1);
-        assert!(own(&tickets) > Some(first), "as soon as before");
+        assert_eq!(take(&tickets), Ticket::from(first) + 1);
+        assert!(own(&tickets).is_some(), "it has come back");
     }
 
     #[test]
@@ -626,7 +650,6 @@ mod tests {
         let mut owners = 0;
         while on_another_thread(|| {
             take(&tickets);
-            tickets.patience.store(SOON, Ordering::Relaxed);
             own(&tickets).is_some()
         }) {
             owners += 1;
