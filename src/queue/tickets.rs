@@ -91,8 +91,8 @@ const _: () = assert!(SEATS.is_power_of_two());
 const OWNERS: bool =
     cfg!(all(target_pointer_width = "64", any(feature = "std", latchfree_loom, latchfree_stall)));
 
-/// How often a stranger looks whether the owner decides by itself, which costs less than the barrier. Without it, pairs with 4 and 8
-/// threads took 15 and 23 ns instead of 6.2 and 6.9.
+/// How often a stranger looks whether the owner decides by itself, which costs less than the barrier: some transfers of a cache line.
+/// Reasoned.
 const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else { 32 };
 
 /// After so many claims by one thread in a row it adopts the counter. With 256 and 1,024, pairs of 2, 4 and 8 threads on 2 cores took 12 to
