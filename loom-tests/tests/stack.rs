@@ -376,6 +376,42 @@ models! {
         assert_eq!(rest(&stacks[1]), [2]);
     }
 
+    /// The same of who took many ...
+    causality_of_taking_many(Some(2), 10) {
+        let stacks = Arc::new([Items::default(), Items::default()]);
+        push(&stacks[0], 1);
+        let mover = go(&stacks, |stacks| {
+            push(&stacks[1], 2);
+            assert_eq!(stacks[0].pop_many(2).len(), 1);
+        });
+        let watcher = go(&stacks, |stacks| {
+            if stacks[0].is_empty() {
+                assert!(!stacks[1].is_empty(), "moved before it was popped");
+            }
+        });
+        mover.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(rest(&stacks[1]), [2]);
+    }
+
+    /// ... and all.
+    causality_of_taking_all(Some(2), 10) {
+        let stacks = Arc::new([Items::default(), Items::default()]);
+        push(&stacks[0], 1);
+        let mover = go(&stacks, |stacks| {
+            push(&stacks[1], 2);
+            assert_eq!(stacks[0].pop_all().count(), 1);
+        });
+        let watcher = go(&stacks, |stacks| {
+            if stacks[0].is_empty() {
+                assert!(!stacks[1].is_empty(), "moved before it was popped");
+            }
+        });
+        mover.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(rest(&stacks[1]), [2]);
+    }
+
     /// A thread that comes takes over the place, the count and the chunks of one that went.
     places_pass_on(Some(1), 50) {
         let stack = filled([]);

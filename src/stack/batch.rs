@@ -289,7 +289,7 @@ impl<T, R: Reclaim> Raw<T, R> {
                     next = unsafe { next.next_if_there() };
                 }
             }
-            // SeqCst: as in `take`, as is the rest.
+            // SeqCst: as in `take`, as is the rest. No model can tell: it acquires what `top` did already.
             if top.is_null()
                 || self
                     .top

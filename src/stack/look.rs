@@ -11,7 +11,8 @@ use crate::sync::{AtomicUsize, Ordering, order_for_loom};
 impl<T: Copy, R: Reclaim> Raw<T, R> {
     /// Forbids that values are overwritten, until it is dropped.
     fn reading(&self) -> Reading<'_> {
-        // SeqCst: before the caller reads `top`, in the order of invariant 4.
+        // SeqCst: before the caller reads `top`, in the order of invariant 4. No model can tell: loom sees SeqCst accesses as
+        // AcqRel, and what stands for the one order there is `order_for_loom`, whose mutant is killed.
         self.readers.fetch_add(1, Ordering::SeqCst);
         order_for_loom();
         Reading(&self.readers)
