@@ -387,6 +387,7 @@ with_mut! {
 pub(crate) type ProcessByte = core::sync::atomic::AtomicU8;
 
 /// A number of the process and not of a model, so that none is given twice to its threads.
+#[cfg(any(feature = "std", latchfree_loom, latchfree_stall))]
 pub(crate) type ProcessWord = core::sync::atomic::AtomicUsize;
 
 /// For whom relies on the total order of `SeqCst` accesses: loom takes them for `AcqRel`, and orders its fences only.

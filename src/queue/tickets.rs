@@ -432,6 +432,7 @@ impl Tickets {
     }
 
     /// The caller, who does not own the counter, acknowledges the ends of what it owned.
+    #[cfg(any(feature = "std", latchfree_loom, latchfree_stall))]
     fn come_back(&self) {
         let me = own_token();
         for seat in 0..SEATS {
