@@ -2,8 +2,6 @@
 //! commits, the fourth makes it a block; a table of n buckets grows when it holds 2n entries.
 
 mod common;
-#[path = "../../tests/common/tens.rs"]
-mod tens;
 
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use loom::sync::atomic::Ordering::Relaxed;
 
 use self::common::eager::Eager;
 use self::common::go;
-use self::tens::Tens;
+use self::common::tens::Tens;
 
 /// Equal hashes.
 const A: u64 = 10;

@@ -3,8 +3,6 @@
 //! single words do not say so, the total order of their accesses does.
 
 mod common;
-#[path = "../../tests/common/tens.rs"]
-mod tens;
 
 use std::sync::Arc;
 
@@ -12,8 +10,8 @@ use latchfree_loom::model::Barriers;
 use latchfree_loom::{CopyMap, HashMap};
 
 use self::common::eager::Eager;
+use self::common::tens::Tens;
 use self::common::{explore, go};
-use self::tens::Tens;
 
 /// Keys of two buckets.
 const KEYS: [u64; 2] = [10, 20];
@@ -180,34 +178,34 @@ macro_rules! of_both {
             use super::*;
             $(#[test]
             fn $name() {
-                explore(stringify!($name), Barriers::$barriers, Some(2), $boxed, super::$name::<Boxed>);
+                explore(stringify!($name), Barriers::$barriers, Some(3), $boxed, super::$name::<Boxed>);
             })+
         }
         mod $copy_map {
             use super::*;
             $(#[test]
             fn $name() {
-                explore(stringify!($name), Barriers::$barriers, Some(2), $inline, super::$name::<Inline>);
+                explore(stringify!($name), Barriers::$barriers, Some(3), $inline, super::$name::<Inline>);
             })+
         }
     };
 }
 of_both! { TotalOrder as hash_map, copy_map:
-    insertions(50, 50)
-    removals(140, 15)
-    updates(160, 28)
-    two_maps(60, 60)
-    in_a_block(90, 90)
-    moved(240, 150)
-    moved_block(210, 95)
-    two_readers(1000, 1000)
+    insertions(200, 200)
+    removals(900, 30)
+    updates(1200, 90)
+    two_maps(300, 300)
+    in_a_block(600, 600)
+    moved(2000, 1000)
+    moved_block(1800, 600)
+    two_readers(9000, 9000)
 }
 of_both! { StoreLoad as hash_map_writes, copy_map_writes:
-    insertions(90, 90)
-    removals(140, 15)
-    updates(160, 28)
-    two_maps(130, 130)
-    in_a_block(110, 110)
-    moved(240, 200)
-    moved_block(210, 140)
+    insertions(400, 400)
+    removals(1800, 30)
+    updates(1000, 160)
+    two_maps(600, 600)
+    in_a_block(700, 700)
+    moved(2500, 1800)
+    moved_block(2300, 900)
 }

@@ -2,82 +2,17 @@
 //! that every second commit revokes the claims of others; a table of n buckets grows when it holds 2n entries.
 
 mod common;
-#[path = "../../tests/common/tens.rs"]
-mod tens;
 
-use std::sync::Arc;
-
-use latchfree_loom::HashMap;
 use latchfree_loom::hash_map::{Entry, Operation};
 use latchfree_loom::reclaim::Reclaim;
 
 use self::common::eager::Eager;
+use self::common::hash::*;
 use self::common::{Item, go};
-use self::tens::Tens;
-
-/// Equal hashes.
-const A: u64 = 10;
-const A2: u64 = 11;
-const A3: u64 = 12;
-const A4: u64 = 13;
-const A5: u64 = 14;
-/// Another bucket once there are two.
-const B: u64 = 20;
-const B2: u64 = 21;
-
-type Map = HashMap<u64, Item, Tens, Eager>;
-
-fn map(keys: &[u64]) -> Arc<Map> {
-    let map = Map::with_reclaimer(0, Tens);
-    for &key in keys {
-        assert!(insert(&map, key, key as usize));
-    }
-    Arc::new(map)
-}
-
-/// As `map`, in a table for so many.
-fn sized(capacity: usize, keys: &[u64]) -> Arc<Map> {
-    let map = map(keys);
-    map.reserve(capacity - keys.len());
-    map
-}
-
-fn insert(map: &Map, key: u64, id: usize) -> bool {
-    map.try_insert(key, Item::new(id), &Eager::pin()).is_ok()
-}
-
-fn put(map: &Map, key: u64, id: usize) -> Option<usize> {
-    map.insert(key, Item::new(id), &Eager::pin()).map(|item| item.0)
-}
-
-fn get(map: &Map, key: u64) -> Option<usize> {
-    map.get(&key, &Eager::pin()).map(|item| item.0)
-}
-
-fn remove(map: &Map, key: u64) -> Option<usize> {
-    map.remove(&key, &Eager::pin()).map(|item| item.0)
-}
-
-fn update(map: &Map, key: u64) -> Option<usize> {
-    map.update(key, |item| Item::new(item.0 + 100), &Eager::pin()).map(|item| item.0)
-}
-
-fn keys(map: &Map) -> Vec<u64> {
-    let mut keys: Vec<_> = map.keys(&Eager::pin()).copied().collect();
-    keys.sort_unstable();
-    keys
-}
-
-/// What is in the map in the end, found both ways.
-fn assert_holds(map: &Map, expected: &[u64]) {
-    assert_eq!(keys(map), expected);
-    assert!(expected.iter().all(|&key| get(map, key).is_some()));
-    assert_eq!(map.len(), expected.len());
-}
 
 models_without_barriers! {
     /// The first table and its first place are raced for.
-    first_insertions(Some(2), 140) {
+    first_insertions(Some(3), 900) {
         let map = map(&[]);
         let threads = [A, B].map(|key| go(&map, move |map| insert(map, key, 0)));
         assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
@@ -85,7 +20,7 @@ models_without_barriers! {
     }
 
     /// Of two insertions of one key, one wins, and a reader sees the winner's value or none.
-    one_key(Some(1), 100) {
+    one_key(Some(2), 2000) {
         let map = map(&[B]);
         let threads = [1, 2].map(|id| go(&map, move |map| insert(map, A, id)));
         let reader = go(&map, |map| [get(map, A), get(map, A)]);
@@ -170,7 +105,7 @@ models_without_barriers! {
     }
 
     /// A count that two threads make and raise.
-    computing(Some(2), 90) {
+    computing(Some(3), 500) {
         let map = map(&[]);
         let threads = [0, 1].map(|_| {
             go(&map, |map| {
@@ -184,7 +119,7 @@ models_without_barriers! {
     }
 
     /// An entry that was seen is replaced only if it is that one, not another with its key that came in its place.
-    entries(Some(2), 200) {
+    entries(Some(3), 1200) {
         let map = map(&[A]);
         let other = go(&map, |map| {
             let removed = remove(map, A);
@@ -281,7 +216,7 @@ models_without_barriers! {
     }
 
     /// A late helper does not bring back what was removed: of two removals one finds the key.
-    no_return(Some(1), 60) {
+    no_return(Some(2), 1700) {
         let map = map(&[A]);
         let helper = go(&map, |map| {
             map.reserve(3);
@@ -327,7 +262,7 @@ models_without_barriers! {
     }
 
     /// A second line is raced for.
-    second_line(Some(1), 30) {
+    second_line(Some(2), 1200) {
         let map = sized(8, &[A, A2]);
         let writer = go(&map, |map| (insert(map, A3, 1), remove(map, A)));
         assert!(insert(&map, A4, 2));
@@ -348,7 +283,7 @@ models_without_barriers! {
     }
 
     /// Two insertions make, and change, a block.
-    block_of_two(Some(1), 50) {
+    block_of_two(Some(2), 1500) {
         let map = sized(8, &[A, A2, A3]);
         let writer = go(&map, |map| insert(map, A4, 1));
         assert!(insert(&map, A5, 1));
@@ -370,7 +305,7 @@ models_without_barriers! {
     }
 
     /// An iteration meets what is there throughout once, during a migration and a change.
-    iteration(Some(2), 140) {
+    iteration(Some(3), 900) {
         let map = map(&[A, B]);
         let grow = go(&map, |map| {
             map.reserve(2);
@@ -384,11 +319,23 @@ models_without_barriers! {
     }
 
     /// The same while two buckets become one.
-    iteration_of_less(Some(2), 120) {
+    iteration_of_less(Some(3), 700) {
         let map = sized(4, &[A, B]);
         let shrink = go(&map, |map| map.shrink_to_fit());
         assert_eq!(keys(&map), [A, B]);
         shrink.join().unwrap();
         assert_holds(&map, &[A, B]);
+    }
+
+    /// An entry takes another one's place and is moved, in front of an iteration.
+    iteration_of_updated(Some(3), 500) {
+        let map = map(&[A]);
+        let mover = go(&map, |map| {
+            put(map, A, 1);
+            map.reserve(2);
+        });
+        assert_eq!(keys(&map), [A]);
+        mover.join().unwrap();
+        assert_holds(&map, &[A]);
     }
 }

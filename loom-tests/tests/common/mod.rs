@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod eager;
+pub mod hash;
 pub mod ordered;
+#[path = "../../../tests/common/tens.rs"]
+pub mod tens;
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use crate::reclaim::Retired;
+#[cfg(latchfree_loom)]
+use crate::sync::UnsafeCell;
 
 /// A hash and its entry.
 pub(in crate::hash_map) type Listed<I> = (u64, I);
@@ -28,6 +30,9 @@ pub(super) fn append_chosen<I: Copy, const N: usize>(out: &mut Vec<Listed<I>>, e
 /// Entries by hash, immutable.
 pub(in crate::hash_map) struct Block<I> {
     entries: Box<[Listed<I>]>,
+    /// Written when the block is made, read by whoever reaches it, so that loom sees a block that is reached too early.
+    #[cfg(latchfree_loom)]
+    canary: UnsafeCell<()>,
 }
 
 impl<I: Copy> Block<I> {
@@ -35,45 +40,55 @@ impl<I: Copy> Block<I> {
     pub(super) fn new(entries: &[Listed<I>]) -> Box<Self> {
         let mut entries: Box<[_]> = entries.into();
         entries.sort_by_key(|&(hash, _)| hash);
-        Box::new(Self { entries })
+        Self::boxed(entries)
+    }
+
+    fn boxed(entries: Box<[Listed<I>]>) -> Box<Self> {
+        Box::new(Self {
+            entries,
+            #[cfg(latchfree_loom)]
+            canary: UnsafeCell::new(()),
+        })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
     }
 
     pub(super) fn entries(&self) -> &[Listed<I>] {
+        #[cfg(latchfree_loom)]
+        self.canary.with(|_| ());
         &self.entries
     }
 
     /// Where the first entry with a hash that an answer is found for is, and the answer.
     pub(super) fn find<T>(&self, hash: u64, is: impl FnMut(I) -> Option<T>) -> Option<(usize, T)> {
         let mut is = is;
-        let first = self.entries.partition_point(|&(other, _)| other < hash);
+        let first = self.entries().partition_point(|&(other, _)| other < hash);
         let equal = self.entries[first..].iter().take_while(|&&(other, _)| other == hash);
         equal.enumerate().find_map(|(index, &(_, entry))| Some((first + index, is(entry)?)))
     }
 
     pub(super) fn with_replaced(&self, index: usize, new: I) -> Box<Self> {
-        let mut entries = self.entries.clone();
+        let mut entries: Box<[_]> = self.entries().into();
         entries[index].1 = new;
-        Box::new(Self { entries })
+        Self::boxed(entries)
     }
 
     pub(super) fn with_inserted(&self, hash: u64, new: I) -> Box<Self> {
-        let at = self.entries.partition_point(|&(other, _)| other < hash);
+        let at = self.entries().partition_point(|&(other, _)| other < hash);
         let mut entries = Vec::with_capacity(self.len() + 1);
         entries.extend_from_slice(&self.entries[..at]);
         entries.push((hash, new));
         entries.extend_from_slice(&self.entries[at..]);
-        Box::new(Self { entries: entries.into_boxed_slice() })
+        Self::boxed(entries.into_boxed_slice())
     }
 
     pub(super) fn without(&self, index: usize) -> Box<Self> {
         let mut entries = Vec::with_capacity(self.len() - 1);
         entries.extend_from_slice(&self.entries[..index]);
         entries.extend_from_slice(&self.entries[index + 1..]);
-        Box::new(Self { entries: entries.into_boxed_slice() })
+        Self::boxed(entries.into_boxed_slice())
     }
 
     fn bytes(&self) -> usize {

@@ -92,7 +92,8 @@ impl<T: Slot> Bucket<T> {
     #[inline(always)]
     pub(super) fn header(&self) -> Header<T::Layout> {
         // SeqCst: pairs with commits, for the entries, and keeps the slots' loads behind it. It is where a look-up that
-        // finds nothing takes effect.
+        // finds nothing takes effect. No model can tell: for loom the fence before the root's load stands for this one, too. The
+        // language's own model can (`tools/litmus`, "a slot behind its header", where that is the bucket behind the root).
         Header::new(self.header.load(Ordering::SeqCst))
     }
 
@@ -130,7 +131,9 @@ impl<T: Slot> Bucket<T> {
         // Made before, for there may be no memory for it; linked after (invariant 3).
         let extra = (place >= T::Layout::LANES && self.extra().is_none()).then(NewExtra::new);
         // Acquire: after the place was freed. Release: who sees the header frozen with the claim seals the link. Losing means that
-        // the header changed: another claim, commit or removal.
+        // the header changed: another claim, commit or removal. No model can tell: who frees a place that it did not commit has
+        // lost to a commit, so the header that is expected here is not one from before, and was acquired when it was read; and a
+        // claim says what it says by its value.
         let new = header.claimed(place);
         self.header.compare_exchange(header.0, new.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         if extra.is_some_and(|extra| !self.link(extra)) {
@@ -156,8 +159,8 @@ impl<T: Slot> Bucket<T> {
     fn link(&self, extra: NewExtra<T>) -> bool {
         let new = extra.0.as_ptr();
         // Release: publishes the line; pairs with the Acquire in `extra`. Losing means that there is one, or that the link is
-        // sealed.
-        match self.link.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+        // sealed; Relaxed, for `extra` acquires it.
+        match self.link.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => {
                 core::mem::forget(extra);
                 true
@@ -168,7 +171,7 @@ impl<T: Slot> Bucket<T> {
 
     /// Freezes the header of a bucket that becomes a block: no claim, no commit any more.
     pub(super) fn freeze_for_block(&self) {
-        // SeqCst: as in `freeze_for_move`.
+        // SeqCst: as in `freeze_for_move`. No model can tell: whoever goes by it, its setter included, has read the header again.
         self.header.fetch_or(Header::<T::Layout>::FROZEN, Ordering::SeqCst);
     }
 
@@ -178,7 +181,9 @@ impl<T: Slot> Bucket<T> {
         let mut old = self.header();
         if old.0 & moving == 0 {
             // SeqCst: after all commits; whoever sees the bit sees what its setter saw, the next table above all, and who does not
-            // comes before all that is done elsewhere because of it.
+            // comes before all that is done elsewhere because of it. No model can tell: what loom has for the order of this
+            // follows with the opening of the child; the language's own model can (`tools/litmus`, "frozen, and then changed
+            // elsewhere").
             old = Header::new(self.header.fetch_or(moving, Ordering::SeqCst));
         }
         (Header::new(old.0 | moving), old.0 & moving == 0)
@@ -186,7 +191,8 @@ impl<T: Slot> Bucket<T> {
 
     /// The block that has replaced the lines, with its tag.
     pub(super) fn block(&self) -> Tagged<Block<T::Item>> {
-        // SeqCst: pairs with the exchange that put it there. It is where a look-up in it takes effect.
+        // SeqCst: pairs with the exchange that put it there. It is where a look-up in it takes effect. No model can tell: as for
+        // the header (`tools/litmus`, "a slot behind its header").
         self.extra().map_or(ptr::null_mut(), |extra| extra.block.load(Ordering::SeqCst))
     }
 
@@ -195,7 +201,8 @@ impl<T: Slot> Bucket<T> {
         let Some(extra) = self.extra() else { return false };
         let new = Box::into_raw(new);
         // SeqCst: publishes the block and its entries, after the changes before. Losing means that another change was made, or
-        // that the block was frozen. The linearization point of all changes in a block.
+        // that the block was frozen. The linearization point of all changes in a block. No model can tell: what it replaces was
+        // acquired when it was read, and is not put there again.
         let set = extra.block.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if !set {
             // SAFETY: from above, and not published.
@@ -207,8 +214,9 @@ impl<T: Slot> Bucket<T> {
     /// Freezes the block, or that there is none.
     pub(super) fn freeze_block(&self) -> Option<NonNull<Block<T::Item>>> {
         let Some(extra) = self.extra() else {
-            // Acquire: pairs with the Release that linked a line. Losing means that there is one, or that the link is sealed.
-            match self.link.compare_exchange(ptr::null_mut(), sealed(), Ordering::AcqRel, Ordering::Acquire) {
+            // Relaxed: a seal passes nothing on. Losing means that there is a line, which `extra` acquires, or a seal.
+            match self.link.compare_exchange(ptr::null_mut(), sealed(), Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Err(now) if object(now).is_some() => return self.freeze_block(),
                 _ => return None,
             }
@@ -217,7 +225,8 @@ impl<T: Slot> Bucket<T> {
         let mut tagged = extra.block.load(Ordering::Acquire);
         while !is_frozen(tagged) {
             // SeqCst: as in `freeze_for_move`. Losing means that it was frozen or changed, which cannot go on for ever without operations
-            // that succeed.
+            // that succeed. No model can tell: as there (`tools/litmus`, "frozen, and then changed elsewhere"); what it
+            // replaces was acquired when it was read.
             match extra.block.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tagged = now,
@@ -280,7 +289,9 @@ impl<T: Slot> Bucket<T> {
     fn open(&self, from: Header<T::Layout>, to: Header<T::Layout>) -> bool {
         // SeqCst: publishes what is in the bucket, after what other helpers did with it, and sends look-ups here. Losing means that
         // another helper opened it, or fills it another way. From the opening on the bucket is where its entries are, and the
-        // buckets they came from are not.
+        // buckets they came from are not. No model can tell: what loom has for the order of this follows with the first change
+        // in the child (`tools/litmus`, "frozen, and then changed elsewhere": the opening for the freeze); and nothing is
+        // acquired from a bucket that was not open.
         self.header.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 

@@ -74,8 +74,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
     /// Starts a migration if a table is crowded, is the root, and none is under way.
     #[cold]
     pub(super) fn crowded(&self, table: &Table<M::Slot>) {
-        // Acquire: as everywhere. The sum is not taken while a migration is under way.
-        if table.next.load(Ordering::Acquire).is_null()
+        // Relaxed: only whether there is one. The sum is not taken while a migration is under way.
+        if table.next.load(Ordering::Relaxed).is_null()
             && self.len() >= table::capacity::<M::Slot>(table.bits())
         {
             self.start(table, table.bits() + growth(table.bits()));
@@ -84,7 +84,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
 
     /// Starts the migration of the root to a table of about 2^bits buckets; none is started if there is one, or no memory.
     pub(super) fn start(&self, table: &Table<M::Slot>, bits: u32) {
-        // Acquire: as in `root`. If it is another, `table` is not in use yet, or no more.
+        // Acquire: as in `root`. If it is another, `table` is not in use yet, or no more. No model can tell: the exchange below
+        // decides, and what is in the table's buckets is acquired with their headers.
         if !ptr::eq(self.root.load(Ordering::Acquire), table) || !table.next.load(Ordering::Acquire).is_null()
         {
             return;
@@ -92,7 +93,9 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         let bits = bits.clamp(table.bits().saturating_sub(WIDEST), table.bits() + WIDEST);
         let Some(next) = Table::new(bits, Some(table.len())) else { return };
         let next = Box::into_raw(next);
-        // SeqCst: publishes the table, to look-ups that found none. Losing means that another thread started one.
+        // SeqCst: publishes the table, to look-ups that found none. Losing means that another thread started one. No model can tell:
+        // what loom has for the order of this follows with the first freeze (`tools/litmus`, "frozen, and then changed
+        // elsewhere": the table for the freeze); and it takes the place of null, from which nothing is acquired.
         if table.next.compare_exchange(ptr::null_mut(), next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             // SAFETY: from above, and not published.
             drop(unsafe { Box::from_raw(next) });
@@ -214,8 +217,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         for unit in units.clone() {
             self.move_unit(table, next, unit, &mut list);
         }
-        // Release: who sees it done sees its children open. Acquire: nothing of what follows comes before that.
-        if next.done[chunk].swap(1, Ordering::AcqRel) == 0 {
+        // Release: who sees it done sees its children open, which we have seen ourselves.
+        if next.done[chunk].swap(1, Ordering::Release) == 0 {
             // Whoever enters from now on finds the children open, and does not look at the sources' second lines. Only the
             // thread that was first to find the chunk done comes to this line.
             self.retire_all(sources().filter_map(Bucket::retired_extra), guard);
@@ -233,8 +236,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         guard: &R::Guard,
     ) -> bool {
         for _ in 0..stride {
-            // Acquire: who sees the frontier sees the chunks before it done.
-            let chunk = next.frontier.load(Ordering::Acquire);
+            // Relaxed: which is the next; that those before it are done is acquired below.
+            let chunk = next.frontier.load(Ordering::Relaxed);
             let Some(done) = next.done.get(chunk) else { break };
             // Acquire: pairs with the Release in `move_chunk`.
             if done.load(Ordering::Acquire) == 0 {
@@ -244,7 +247,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 self.move_chunk(table, next, chunk, guard);
             }
             // Release: passes on that the chunks are done. Losing means that another helper moved it.
-            let _ = next.frontier.compare_exchange(chunk, chunk + 1, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = next.frontier.compare_exchange(chunk, chunk + 1, Ordering::Release, Ordering::Relaxed);
         }
         // Acquire: all chunks are done, and their children open.
         if next.frontier.load(Ordering::Acquire) < next.done.len() {
@@ -257,7 +260,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
         let (old, new) = (ptr::from_ref(table).cast_mut(), ptr::from_ref(next).cast_mut());
         // Release: passes on the table. Losing means that another helper was first; it cannot come back to `table`, which is not
         // freed while our guard stands.
-        if self.root.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if self.root.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_ok() {
             // SAFETY: not reached from the root any more, and from no other table: it was the oldest. Only the thread whose
             // exchange succeeded comes to this line.
             unsafe { R::retire(&self.garbage, Table::retired(NonNull::from(table)), guard) };

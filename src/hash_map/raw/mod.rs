@@ -158,7 +158,8 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     #[inline(always)]
     fn root<'g>(&'g self, _guard: &'g R::Guard) -> Option<&'g Table<M::Slot>> {
         // SeqCst: pairs with the exchange that put it there, for its buckets. Where there is none, this is where a look-up
-        // takes effect.
+        // takes effect. No model can tell: what loom has for the order of the first table follows with the first commit. The
+        // language's own model can (`tools/litmus`, "frozen, and then changed elsewhere": the table for the freeze).
         // SAFETY: tables are freed through the reclaimer, after they were unlinked from the root.
         unsafe { self.root.load(Ordering::SeqCst).as_ref() }
     }
@@ -166,7 +167,8 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     #[cold]
     fn make_root<'g>(&'g self, guard: &'g R::Guard) -> &'g Table<M::Slot> {
         if let Some(table) = Table::new(0, None).map(Box::into_raw) {
-            // SeqCst: publishes the table, to look-ups that found none. Losing means that there is one.
+            // SeqCst: publishes the table, to look-ups that found none. Losing means that there is one. No model can tell: as in
+            // `root`; and it takes the place of null, from which nothing is acquired.
             if self
                 .root
                 .compare_exchange(ptr::null_mut(), table, Ordering::SeqCst, Ordering::Relaxed)
@@ -223,7 +225,8 @@ impl<M: Kind, R: Reclaim> Raw<M, R> {
     /// The table that this one is moved to.
     #[inline]
     pub(super) fn next<'g>(&'g self, table: &'g Table<M::Slot>) -> Option<&'g Table<M::Slot>> {
-        // SeqCst: pairs with the exchange in `start`, for its buckets; if there is none, none is in use yet.
+        // SeqCst: pairs with the exchange in `start`, for its buckets; if there is none, none is in use yet. No model can tell: for
+        // loom the fence before the header's load stands for this one, too.
         // SAFETY: a table that is reached under a guard is not freed before that ends, and it has its next table's life:
         // that is retired after it, or with the map.
         unsafe { table.next.load(Ordering::SeqCst).as_ref() }
@@ -327,7 +330,7 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                     return true;
                 }
                 let Some(table) = Table::new(bits, None).map(Box::into_raw) else { return false };
-                // As in `make_root`.
+                // As in `make_root`. No model can tell: as there.
                 if self
                     .root
                     .compare_exchange(ptr::null_mut(), table, Ordering::SeqCst, Ordering::Relaxed)
@@ -350,7 +353,8 @@ impl<M: Hashed, R: Reclaim> Raw<M, R> {
                 return false;
             }
             self.start(table, bits);
-            if self.next(table).is_none() && ptr::eq(self.root.load(Ordering::Acquire), table) {
+            // Relaxed: only whether it is that one.
+            if self.next(table).is_none() && ptr::eq(self.root.load(Ordering::Relaxed), table) {
                 return false;
             }
         }

@@ -10,6 +10,8 @@ use super::header::Header;
 #[cfg(not(any(latchfree_loom, latchfree_stall)))]
 use super::lines::Lines;
 use crate::reclaim::Retired;
+#[cfg(latchfree_loom)]
+use crate::sync::UnsafeCell;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 /// Units of a migration that a helper takes at once.
@@ -39,6 +41,9 @@ pub(in crate::hash_map) struct Table<T: Slot> {
     pub(super) thin: AtomicUsize,
     /// Insertions and removals that still look after the memory of the table before this one.
     pub(super) tended: AtomicUsize,
+    /// As in a [`Block`](super::block::Block).
+    #[cfg(latchfree_loom)]
+    canary: UnsafeCell<()>,
 }
 
 impl<T: Slot> Table<T> {
@@ -64,6 +69,8 @@ impl<T: Slot> Table<T> {
             done: done.into_boxed_slice(),
             thin: AtomicUsize::new(0),
             tended: AtomicUsize::new(0),
+            #[cfg(latchfree_loom)]
+            canary: UnsafeCell::new(()),
         });
         let table: Box<[Self]> = table.into_boxed_slice();
         // SAFETY: a boxed slice of one has the layout of a boxed one.
@@ -76,7 +83,7 @@ impl<T: Slot> Table<T> {
     }
 
     pub(super) fn bits(&self) -> u32 {
-        64 - self.shift
+        64 - self.shift()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,7 +93,14 @@ impl<T: Slot> Table<T> {
     #[inline(always)]
     pub(super) fn index(&self, hash: u64) -> usize {
         // Twice, for a shift by 64 is none.
-        (hash >> 1 >> (self.shift - 1)) as usize
+        (hash >> 1 >> (self.shift() - 1)) as usize
+    }
+
+    #[inline(always)]
+    fn shift(&self) -> u32 {
+        #[cfg(latchfree_loom)]
+        self.canary.with(|_| ());
+        self.shift
     }
 
     #[inline(always)]

@@ -130,7 +130,7 @@ fn gather_moved<M: Hashed>(
     let begin = out.len();
     let header = bucket.header();
     if !header.is_live() {
-        // Acquire: as in `Raw::next`.
+        // Acquire: for the table; whether a bucket of it is open is acquired with its header.
         // SAFETY: the table is valid by the walk's promise, and its next one with it.
         if let Some(next) = unsafe { table.next.load(Ordering::Acquire).as_ref() } {
             if next.bits() > bits {

@@ -119,7 +119,9 @@ impl<K, V> Bucket<Pointer<K, V>> {
             // Acquire: behind the slot's load, before its repetition (invariant 3).
             let now = self.header();
             let valid = now == header || now.is_valid(place);
-            // SeqCst: in one order with replacements and removals in other places, as the header with insertions.
+            // SeqCst: in one order with replacements and removals in other places, as the header with insertions. No model can tell:
+            // for loom the fence before the header's load stands for this one, too. The language's own model can
+            // (`tools/litmus`, "a slot behind its header").
             let again = slot.load(Ordering::SeqCst);
             if object(again) != Some(pointer) {
                 tagged = again; // replaced, or removed: whatever is there now
@@ -185,12 +187,14 @@ impl<K, V> Bucket<Pointer<K, V>> {
     fn freeze_slots(&self, header: Header) {
         for place in header.valid() {
             let slot = self.slot(place);
-            // Acquire: as in `check`.
-            let mut tagged = slot.load(Ordering::Acquire);
+            // Relaxed, and on losing: only what is to be exchanged; `entries` acquires it.
+            let mut tagged = slot.load(Ordering::Relaxed);
             while object(tagged).is_some() && !is_frozen(tagged) {
                 // SeqCst: as in `freeze_for_move`, after the entry was put here. Losing means that it was frozen, removed or replaced,
-                // which cannot go on for ever without operations that succeed.
-                match slot.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Acquire) {
+                // which cannot go on for ever without operations that succeed. No model can tell: what loom has for the order of
+                // the exchange follows with the opening of the child. The language's own model can (`tools/litmus`, "frozen,
+                // and then changed elsewhere"). Nothing is read through what it finds.
+                match slot.compare_exchange(tagged, frozen(tagged), Ordering::SeqCst, Ordering::Relaxed) {
                     Ok(_) => break,
                     Err(now) => tagged = now,
                 }
