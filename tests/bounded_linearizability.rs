@@ -129,7 +129,8 @@ struct Mix {
 }
 
 /// Four threads run `ops` operations each, with values that carry their pusher and its count.
-fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
+/// One of them has pushed and popped `alone` times before.
+fn record(alone: usize, capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
     const THREADS: usize = 4;
     let queue = BoundedQueue::<u64>::new(capacity);
     let start = Barrier::new(THREADS);
@@ -143,6 +144,10 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
                     let mut history = History::default();
                     let mut out = Vec::with_capacity(512);
                     let weights = [mix.push, mix.pop, mix.push_all, mix.pop_many, mix.force, mix.looks];
+                    for _ in 0..if thread == 0 { alone } else { 0 } {
+                        queue.push(0).unwrap();
+                        assert_eq!(queue.pop(), Some(0));
+                    }
                     start.wait();
                     for _ in 0..ops {
                         let mut pick = rng.below(weights.iter().sum());
@@ -233,11 +238,15 @@ fn record(capacity: usize, mix: Mix, ops: usize, seed: u64) -> Vec<History> {
 /// The whole is right, and each thread popped each pusher's values in their order: the items of a batch share their
 /// interval, so the checker alone would let them be swapped.
 fn run(capacities: &[usize], mix: Mix, ops: usize, rounds: u64) {
+    run_after(0, capacities, mix, ops, rounds);
+}
+
+fn run_after(alone: usize, capacities: &[usize], mix: Mix, ops: usize, rounds: u64) {
     setup();
     let mut refusals = 0;
     for &capacity in capacities {
         for round in 0..rounds {
-            let histories = record(capacity, mix, ops, round * 37 + capacity as u64);
+            let histories = record(alone, capacity, mix, ops, round * 37 + capacity as u64);
             for history in &histories {
                 let mut last = [None; 4];
                 for event in &history.events {
@@ -292,6 +301,13 @@ fn displacing() {
 fn batches() {
     let mix = Mix { push: 1, pop: 1, push_all: 6, pop_many: 6, force: 1, looks: 0 };
     run(&[2, 5, 16], mix, 2000, 8);
+}
+
+/// Many short runs that begin with a thread that has long been alone at both ends.
+#[test]
+fn owned() {
+    let mix = Mix { push: 4, pop: 4, push_all: 1, pop_many: 1, force: 1, looks: 2 };
+    run_after(10_000, &[1, 2, 3, 8], mix, 24, 50);
 }
 
 #[test]

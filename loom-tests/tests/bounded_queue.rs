@@ -500,3 +500,36 @@ models! {
         settle(&queue);
     }
 }
+
+// Without `passing_over_a_stretch` and `passed_over_and_popped`, which take minutes.
+owned_models! {
+    push_and_pop_of_one(Some(2), 55)
+    full_of_one(Some(2), 116)
+    two_pushes(Some(2), 124)
+    abandonment(Some(1), 38)
+    abandonment_in_two(Some(2), 527)
+    passing_over(Some(2), 316)
+    passing_over_twice(Some(1), 50)
+    passing_over_by_two(Some(1), 170)
+    order(Some(2), 431)
+    two_consumers(Some(2), 172)
+    retraction(Some(1), 17)
+    grabs(Some(2), 172)
+    displacing(Some(2), 250)
+    two_displacers(Some(1), 68)
+    displacer_passed_over(Some(1), 50)
+    two_queues(Some(2), 140)
+    two_looks(Some(2), 57)
+    two_full_queues(Some(2), 298)
+    two_looks_for_room(Some(2), 222)
+    moved_on(Some(2), 270)
+    moved_on_and_looked_at(Some(2), 145)
+    room_moved_on(Some(2), 722)
+    room_moved_on_for_all(Some(2), 749)
+    room_moved_on_and_looked_at(Some(2), 394)
+    pushed_is_popped(Some(1), 25)
+    causality(Some(2), 141)
+    causality_of_taking(Some(2), 45)
+    causality_of_filling(Some(2), 43)
+    laps_wrap_around(Some(2), 909)
+}

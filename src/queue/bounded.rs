@@ -24,11 +24,15 @@ use self::ring::Ring;
 ///
 /// | operation | progress | cost |
 /// |---|---|---|
-/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free | one compare-exchange a grab |
-/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free | one compare-exchange a grab |
+/// | [`push`](Self::push), [`push_all`](Self::push_all) | lock-free | one compare-exchange a grab, or none |
+/// | [`pop`](Self::pop), [`pop_many`](Self::pop_many) | lock-free | one compare-exchange a grab, or none |
 /// | [`force_push`](Self::force_push) | lock-free | as a push, or as a push and a pop |
 /// | [`len`](Self::len), [`is_empty`](Self::is_empty), [`is_full`](Self::is_full) | lock-free | a few loads |
 /// | [`new`](Self::new) | allocates | O(capacity) |
+///
+/// **Alone at an end.** A thread that has pushed, or popped, some thousand times in a row with no other thread doing so in between does it
+/// without a compare-exchange from then on, until another thread comes, which may call the kernel (`membarrier`), and progress is the
+/// kernel's: where barriers are asymmetric ([`reclaim::barrier`](crate::reclaim::barrier)) on 64-bit systems, with the feature `std`.
 ///
 /// Where barriers are not asymmetric (see [`reclaim::barrier`](crate::reclaim::barrier)), each operation takes a second
 /// compare-exchange. Where somebody was passed over, operations may look at every slot: up to O(capacity). Passing over

@@ -116,6 +116,12 @@ impl Turn {
         Self { ticket: word, word }
     }
 
+    /// Somebody else owned it then: who could not take a ticket has ended that, and lost nothing.
+    #[inline]
+    pub fn is_anothers(self) -> bool {
+        self.is_owned() && !self.is_mine()
+    }
+
     #[inline(always)]
     fn is_owned(self) -> bool {
         self.word & OWNED != 0

@@ -9,7 +9,8 @@
 //! the head if its slot is full, moves the value out and frees the slot for the ticket one lap later. So far this is
 //! [D. Vyukov's bounded queue](https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue), in
 //! which everybody waits for a thread that stopped with a ticket. Here nobody does: see [`slot`](super::slot) for how a
-//! holder is challenged and how it returns the slot by itself.
+//! holder is challenged and how it returns the slot by itself. A thread that is alone at one end comes to own that counter, and takes
+//! tickets by plain stores: see [`tickets`](super::super::tickets), which knows nothing of slots; here no step depends on who owns what.
 //!
 //! * A consumer that finds the producer of the head's ticket on its way answers `None` if nothing behind is published
 //!   either, for then the queue was empty. Else it takes the ticket, and challenges.
@@ -20,7 +21,7 @@
 //!
 //! 1. The tail passes a ticket only if its slot was free for it, and then it is one producer's, or after it was made
 //!    void in the slot, and then it is nobody's for ever.
-//! 2. The head passes a ticket by an exchange of one consumer, which thereby owns the value if there is or will be one.
+//! 2. The head passes a ticket when one consumer takes it, which thereby owns the value if there is or will be one.
 //! 3. A slot has one holder or is free; what is free stays free until a producer has the tail's ticket for it.
 //! 4. Slots become free in the order of their tickets, or are counted in `counted` until they are used.
 //!
@@ -28,20 +29,25 @@
 //! full, on its way, void and held, or void and free for its next lap.
 //!
 //! **Linearization.** A push takes effect when its ticket was taken, or later, but before a later ticket's push is popped;
-//! which attempt succeeds is known only later. A pop takes effect at its exchange of the head, or, if it had to ask, when
+//! which attempt succeeds is known only later. A pop takes effect when its ticket is taken, or, if it had to ask, when
 //! the push came. `None`: while the head did not move, slots became full and none was emptied, so if none was
 //! full in the end, none was when the tail was read. Full: while the tail did not move, slots became free and none was
-//! filled, so if none was free in the end, none was when the tail was read. That is, each slot then had an item, or its holder
+//! filled, so if none was free in the end, none was when the tail was read. (A counter did not move if it was read twice and stood at
+//! the same ticket: it only goes forward, whoever owns it, and what is read is a value that it had. The second reading
+//! comes after those of the slots, which acquire; whoever empties or fills a slot has taken the ticket before, and an owner's plain
+//! store releases, too. So who saw the slot changed sees the counter moved.) That is, each slot then had an item, or its holder
 //! was between its first and its last step. Nothing stricter exists with values in the slots: a consumer that is stopped while it
 //! moves the only slot's value out leaves a queue that is empty and has no room. The fences before these two answers order them
-//! after the caller's own earlier operations on other queues (store buffering).
+//! after the caller's own earlier operations on other queues (store buffering), of which an owner's claims are plain stores as those to
+//! slots are.
 //!
 //! **Progress.** Nobody waits for anybody. A push repeats if another producer took the ticket (which got on), if a
 //! free slot is further on (each step comes closer to it, and somebody gets it), or if its consumer has gone on. That
 //! consumer had seen a published item behind, and each of its steps comes closer to it; so infinitely many repetitions are
 //! infinitely many completed operations. Waits before a challenge are bounded, and nothing is held during them.
 //! So is the moment for which an operation stays behind that finds nothing to do, too close to the other end.
-//! A challenge calls the kernel (`membarrier`), whose progress it then shares.
+//! A challenge calls the kernel (`membarrier`), whose progress it then shares, and so does who wants a ticket of a counter that
+//! another thread owns.
 //!
 //! **Who frees what.** Nothing is allocated or freed while the queue is in use. Values are moved out by whoever pops them.
 
@@ -52,12 +58,11 @@ mod room;
 
 use crossbeam_utils::CachePadded;
 
+use super::super::tickets::{Ticket, Tickets, Turn};
 use super::CapacityError;
-use super::slot::{CODES, Free, Lap, Slot};
-use super::slots::Slots;
+use super::slot::{CODES, Free, Lap, Slot, TICKETS};
+use super::slots::{Slots, from_to};
 use crate::reclaim::is_asymmetric;
-#[cfg(not(latchfree_loom))]
-use crate::sync::WithMut as _;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, spin_loop};
 use crate::util::backoff::{self, Place};
 
@@ -68,14 +73,11 @@ const PATIENCE: usize = if cfg!(any(latchfree_loom, latchfree_stall)) { 0 } else
 const BACK: usize = 0;
 const FRONT: usize = 1;
 
-/// A lap and an index: one per slot and lap, wrapping.
-pub(super) type Ticket = u64;
-
 pub(super) struct Ring<T> {
     /// The next consumer's ticket.
-    head: CachePadded<AtomicU64>,
+    head: CachePadded<Tickets>,
     /// The next producer's ticket.
-    tail: CachePadded<AtomicU64>,
+    tail: CachePadded<Tickets>,
     rare: CachePadded<Rare>,
     slots: Slots<T>,
 }
@@ -96,13 +98,13 @@ impl<T> Ring<T> {
             return Err(CapacityError);
         }
         let step = (capacity as u64).next_power_of_two().max(CODES + 1);
-        let first = first_lap.wrapping_mul(step);
+        let first = first_lap.wrapping_mul(step) & TICKETS;
         Ok(Self {
-            head: CachePadded::new(AtomicU64::new(first)),
-            tail: CachePadded::new(AtomicU64::new(first)),
+            head: CachePadded::new(Tickets::new(first)),
+            tail: CachePadded::new(Tickets::new(first)),
             rare: CachePadded::new(Rare {
                 counted: AtomicUsize::new(0),
-                void: AtomicU64::new(first.wrapping_sub(1)),
+                void: AtomicU64::new(first.wrapping_sub(1) & TICKETS),
             }),
             slots: Slots::new(capacity, Lap { at: first, step }, is_asymmetric())?,
         })
@@ -146,18 +148,8 @@ impl<T> Ring<T> {
 
     /// How many tickets there are from one to the other; negative if that is the earlier one.
     fn distance(&self, from: Ticket, to: Ticket) -> i64 {
-        let step = self.slots.step();
-        let laps = (self.lap(to).at.wrapping_sub(self.lap(from).at) as i64) >> step.trailing_zeros();
+        let laps = from_to(self.lap(from).at, self.lap(to).at) >> self.slots.step().trailing_zeros();
         laps.wrapping_mul(self.capacity() as i64) + self.index(to) as i64 - self.index(from) as i64
-    }
-
-    /// Moves a counter from one ticket to another; false if somebody else moved it.
-    #[inline(always)]
-    fn take(counter: &AtomicU64, from: Ticket, to: Ticket) -> bool {
-        // AcqRel: who sees the counter here sees what we saw, void tickets among it. Relaxed on losing: all is looked at again.
-        // No model can tell: it acquires what it need not, for a ticket is never given out twice, so who goes by what others
-        // saw has acquired it when it was read; and what a ticket gives access to is acquired from its slot.
-        counter.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Adds an item; on failure it still belongs to the caller, and the tail is told at which there was no room.
@@ -169,14 +161,14 @@ impl<T> Ring<T> {
     /// The item is initialised, and the caller gives it away on success.
     #[inline(always)]
     pub(super) unsafe fn push(&self, item: *const T) -> Result<(), Ticket> {
-        // Relaxed: the exchange tells whether it was the tail, and the slot by itself that it is free.
-        let tail = self.tail.load(Ordering::Relaxed);
-        // All of these before the exchange, behind which the compiler would have to load them again.
+        let turn = self.tail.read();
+        let tail = turn.ticket;
+        // All of these before the ticket is taken, behind which the compiler would have to load them again.
         let (slot, next) = (self.slot(tail), self.next(tail));
         if slot.free() == Free::Yes {
             // The linearization point, if `put` succeeds.
-            if !Self::take(&self.tail, tail, next) {
-                backoff::lost(self.place());
+            if !self.tail.take(turn, next) {
+                self.lost(turn);
                 // SAFETY: the caller's promise.
                 return unsafe { self.push_slowly(item, true) };
             }
@@ -202,11 +194,11 @@ impl<T> Ring<T> {
     unsafe fn push_slowly(&self, item: *const T, mut patient: bool) -> Result<(), Ticket> {
         let mut fenced = false;
         loop {
-            // Acquire: pairs with the Release that moved it, for what was popped before: there is room.
-            let tail = self.tail.load(Ordering::Acquire);
+            let turn = self.tail.read();
+            let tail = turn.ticket;
             let free = self.slot(tail).free();
             if free == Free::No {
-                if self.make_room(tail, &mut fenced) {
+                if self.make_room(turn, &mut fenced) {
                     continue;
                 }
                 if patient && self.stay_behind(BACK, tail) {
@@ -217,8 +209,8 @@ impl<T> Ring<T> {
             }
             let next = self.next(tail);
             // The linearization point, if `put` succeeds.
-            if !Self::take(&self.tail, tail, next) {
-                backoff::lost_again(self.place());
+            if !self.tail.take(turn, next) {
+                self.lost_again(turn);
                 continue;
             }
             // SAFETY: the slot was free and the ticket is ours; the caller's promise.
@@ -263,15 +255,15 @@ impl<T> Ring<T> {
     /// Removes the oldest item: the common case, as in `push`.
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<T> {
-        // Relaxed: the exchange tells whether it was the head, and the slot by itself that it is full.
-        let head = self.head.load(Ordering::Relaxed);
+        let turn = self.head.read();
+        let head = turn.ticket;
         let (slot, next) = (self.slot(head), self.next(head));
         // Written once, to where it is returned: a pair with 1 KiB took 42 ns instead of 25 with a return for each case.
         let mut value = None;
         let mut mine = false;
         if slot.is_full() {
             // The linearization point.
-            mine = Self::take(&self.head, head, next);
+            mine = self.head.take(turn, next);
             if mine {
                 // SAFETY: seen full, and the ticket is ours.
                 value = Some(unsafe { slot.read() });
@@ -281,7 +273,7 @@ impl<T> Ring<T> {
                 }
                 self.won(FRONT, head, next);
             } else {
-                backoff::lost(self.place());
+                self.lost(turn);
             }
         }
         if !mine {
@@ -309,17 +301,17 @@ impl<T> Ring<T> {
     fn take_oldest(&self, mut patient: bool) -> Option<Ticket> {
         let mut fenced = false;
         loop {
-            // Acquire: pairs with the Release that moved it, for what was pushed before.
-            let head = self.head.load(Ordering::Acquire);
+            let turn = self.head.read();
+            let head = turn.ticket;
             if self.slot(head).is_full() {
                 // The linearization point.
-                if Self::take(&self.head, head, self.next(head)) {
+                if self.head.take(turn, self.next(head)) {
                     return Some(head);
                 }
-                backoff::lost_again(self.place());
+                self.lost_again(turn);
                 continue;
             }
-            match self.front(head, &mut fenced) {
+            match self.front(turn, &mut fenced) {
                 Front::Empty if patient && self.stay_behind(FRONT, head) => patient = false,
                 Front::Empty => return None,
                 Front::Again => {}
@@ -336,15 +328,16 @@ impl<T> Ring<T> {
 
     /// What to do about a head whose slot was seen not to be full.
     #[cold]
-    fn front(&self, head: Ticket, fenced: &mut bool) -> Front {
-        // Acquire: shows which tickets are void.
-        let tail = self.tail.load(Ordering::Acquire);
+    fn front(&self, turn: Turn, fenced: &mut bool) -> Front {
+        let head = turn.ticket;
+        // Shows which tickets are void.
+        let tail = self.tail.read().ticket;
         let pending = self.distance(head, tail);
         let known = usize::try_from(pending).unwrap_or(0).min(self.capacity());
         let nobodys = self.count_while(head, known, |slot| !slot.is_claimed());
         if nobodys > 0 {
             // Losing means that somebody else moved on, or that it was not the head any more.
-            Self::take(&self.head, head, self.advance(head, nobodys));
+            self.head.take(turn, self.advance(head, nobodys));
             return Front::Again;
         }
         let come = pending > 0
@@ -358,14 +351,13 @@ impl<T> Ring<T> {
                 ticket = self.next(ticket);
                 self.slot(ticket).is_full()
             });
-        // Relaxed: acquired when it was read first. Last, behind loads that acquire: the head did not move while the slots were
-        // looked at.
-        if come || self.head.load(Ordering::Relaxed) != head {
+        // Last, behind loads that acquire: the head did not move while the slots were looked at.
+        if come || self.head.read().ticket != head {
             return Front::Again;
         }
         if behind {
             // The linearization point, if the push comes in time.
-            let mine = Self::take(&self.head, head, self.next(head));
+            let mine = self.head.take(turn, self.next(head));
             return if mine { Front::Asked } else { Front::Again };
         }
         if *fenced {
@@ -383,14 +375,30 @@ impl<T> Ring<T> {
     #[cold]
     fn stay_behind(&self, end: usize, ticket: Ticket) -> bool {
         let other = if end == FRONT { &self.tail } else { &self.head };
-        // Relaxed, both: only whether it moves.
-        let before = other.load(Ordering::Relaxed);
-        backoff::idle(self.place(), end, self.index(ticket), || other.load(Ordering::Relaxed) != before)
+        let before = other.read().ticket;
+        backoff::idle(self.place(), end, self.index(ticket), || other.read().ticket != before)
     }
 
     /// Where races are lost, for the memory of it: one place, for the same threads may work at both ends.
     fn place(&self) -> Place {
         (&raw const self.tail).cast()
+    }
+
+    /// A ticket could not be taken.
+    #[cold]
+    #[inline(never)]
+    fn lost(&self, turn: Turn) {
+        if !turn.is_anothers() {
+            backoff::lost(self.place());
+        }
+    }
+
+    /// As `lost`, and pauses if that is due.
+    #[cold]
+    #[inline(never)]
+    fn lost_again(&self, turn: Turn) {
+        self.lost(turn);
+        backoff::rest(self.place());
     }
 
     /// An operation at an end succeeded with these tickets; pauses if that is due, and so comes last.

@@ -40,7 +40,7 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use super::ring::Ticket;
+use super::super::tickets::Ticket;
 use super::slots::{Slots, older};
 use crate::reclaim::{heavy, light};
 #[cfg(not(latchfree_loom))]
@@ -87,6 +87,9 @@ mod passed {
     pub(super) const OPEN: u64 = 1;
 }
 
+/// What a ticket is made of: the bit above says in a counter that it has an owner.
+pub(super) const TICKETS: Ticket = Ticket::MAX >> 1;
+
 /// A lap, as the part of its tickets above the index.
 #[derive(Clone, Copy)]
 pub(super) struct Lap {
@@ -98,11 +101,11 @@ pub(super) struct Lap {
 impl Lap {
     #[inline(always)]
     fn before(self) -> u64 {
-        self.at.wrapping_sub(self.step)
+        self.at.wrapping_sub(self.step) & TICKETS
     }
     #[inline(always)]
     pub(super) fn after(self) -> u64 {
-        self.at.wrapping_add(self.step)
+        self.at.wrapping_add(self.step) & TICKETS
     }
     #[inline(always)]
     pub(super) fn next(self) -> Self {
@@ -110,7 +113,7 @@ impl Lap {
     }
     /// Before every lap that matters.
     pub(super) fn long_ago(self) -> u64 {
-        self.before().wrapping_sub(self.step)
+        self.before().wrapping_sub(self.step) & TICKETS
     }
 }
 
@@ -526,7 +529,7 @@ impl<'a, T> Slot<'a, T> {
         {
             return Standing::Free;
         }
-        let second = found & !verdict::PUSH == before.wrapping_sub(self.lap.step) | verdict::FREE_VOID
+        let second = found & !verdict::PUSH == self.lap.long_ago() | verdict::FREE_VOID
             && older(lap_of(passed), before);
         if !in_turn && (second || passed == before | passed::VOID) {
             return Standing::HeldForLaps { passed };

@@ -15,8 +15,8 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use core::slice;
 
+use super::super::tickets::Ticket;
 use super::CapacityError;
-use super::ring::Ticket;
 use super::slot::{Cell, Dispute, Lap, Said, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -176,8 +176,14 @@ impl<T> Slots<T> {
 
 /// `a` is an earlier ticket or lap than `b`: they are never half of all laps apart.
 #[inline(always)]
-pub(super) fn older(a: u64, b: u64) -> bool {
-    (a.wrapping_sub(b) as i64) < 0
+pub(super) fn older(a: Ticket, b: Ticket) -> bool {
+    from_to(b, a) < 0
+}
+
+/// From one ticket to another as numbers, which wrap around; negative if that is the earlier one.
+#[inline(always)]
+pub(super) fn from_to(from: Ticket, to: Ticket) -> i64 {
+    (to.wrapping_sub(from) << 1) as i64 >> 1
 }
 
 impl<T> Drop for Slots<T> {

@@ -1,10 +1,9 @@
-//! Many items with one ticket exchange.
+//! Many items with one step of a counter.
 
+use super::super::super::tickets::Ticket;
 use super::super::slot::{Free, Said, Slot};
-use super::{BACK, FRONT, Ring, Ticket};
+use super::{BACK, FRONT, Ring};
 use crate::reclaim::light;
-use crate::sync::Ordering;
-use crate::util::backoff;
 
 impl<T> Ring<T> {
     /// Adds items in order, as many as there is room for; returns how many. The others still belong to the caller.
@@ -17,14 +16,14 @@ impl<T> Ring<T> {
         let mut fenced = false;
         let mut patient = true;
         while done < count {
-            // Acquire: as in `push_slowly`.
-            let tail = self.tail.load(Ordering::Acquire);
+            let turn = self.tail.read();
+            let tail = turn.ticket;
             // One by one where a slot is free out of turn.
             let grab = self.count_free(tail, (count - done).min(self.capacity()));
             if grab == 0 {
                 // SAFETY: the caller's promise.
                 match self.slot(tail).free() {
-                    Free::No if self.make_room(tail, &mut fenced) => continue,
+                    Free::No if self.make_room(turn, &mut fenced) => continue,
                     Free::No if patient && self.stay_behind(BACK, tail) => {
                         patient = false;
                         continue;
@@ -42,8 +41,8 @@ impl<T> Ring<T> {
             }
             let next = self.advance(tail, grab);
             // The linearization point of those that succeed.
-            if !Self::take(&self.tail, tail, next) {
-                backoff::lost_again(self.place());
+            if !self.tail.take(turn, next) {
+                self.lost_again(turn);
                 continue;
             }
             fenced = false;
@@ -125,8 +124,8 @@ impl<T> Ring<T> {
     pub(in crate::queue::bounded) unsafe fn pop_many(&self, out: *mut T, max: usize) -> usize {
         let max = max.min(self.capacity());
         loop {
-            // Relaxed: as in `pop`.
-            let head = self.head.load(Ordering::Relaxed);
+            let turn = self.head.read();
+            let head = turn.ticket;
             let count = self.slots.count_said(head, max, Said::Full);
             if count == 0 {
                 // One at a time where a producer is on its way.
@@ -137,8 +136,8 @@ impl<T> Ring<T> {
             }
             let next = self.advance(head, count);
             // The linearization point of all of them.
-            if !Self::take(&self.head, head, next) {
-                backoff::lost_again(self.place());
+            if !self.head.take(turn, next) {
+                self.lost_again(turn);
                 continue;
             }
             // SAFETY: the tickets are ours and the slots seen full; there is room for `max`.

@@ -4,9 +4,9 @@
 //! passes over those that are not, and when the tail comes to its own slot keeps it for that ticket. Should producers
 //! have passed over it meanwhile, it goes once more round. So no second item has to go.
 
+use super::super::super::tickets::Ticket;
 use super::super::slot::Free;
-use super::{Ring, Ticket};
-use crate::sync::Ordering;
+use super::Ring;
 
 /// A slot in the caller's hands, whose value was moved out.
 pub(super) struct Held {
@@ -51,11 +51,11 @@ impl<T> Ring<T> {
     #[cold]
     unsafe fn push_holding(&self, item: *const T, mut held: Held) {
         loop {
-            // Acquire: as in `push_slowly`.
-            let tail = self.tail.load(Ordering::Acquire);
+            let turn = self.tail.read();
+            let tail = turn.ticket;
             let next = self.next(tail);
             if self.index(tail) == self.index(held.ticket) {
-                if !Self::take(&self.tail, tail, next) {
+                if !self.tail.take(turn, next) {
                     continue;
                 }
                 let slot = self.slot(tail);
@@ -77,8 +77,8 @@ impl<T> Ring<T> {
                 let slots = self.capacity();
                 let own = (self.index(held.ticket) + slots - self.index(tail)) % slots;
                 let before = self.count_while(tail, own, |slot| slot.free() == Free::No);
-                self.pass_over(tail, before.max(1));
-            } else if Self::take(&self.tail, tail, next) {
+                self.pass_over(turn, before.max(1));
+            } else if self.tail.take(turn, next) {
                 // SAFETY: the slot was free and the ticket is ours; the caller's promise.
                 if unsafe { self.put(item, tail, free) } {
                     if held.passed {

@@ -14,8 +14,10 @@
 //! up to the first slot that became free in time. So whoever finds the tail's ticket not void knows that none of the lap
 //! that begins there was void when it read the tail, and misses no slot that is free for one lap later.
 
+use super::super::super::tickets::{Ticket, Turn};
 use super::super::slot::{Free, Lap, Slot};
-use super::{PATIENCE, Ring, Ticket};
+use super::super::slots::older;
+use super::{PATIENCE, Ring};
 use crate::reclaim::heavy;
 use crate::sync::{Ordering, fence, spin_loop};
 
@@ -79,7 +81,7 @@ impl<T> Ring<T> {
 
     /// The tail's slot was seen not to be free. False if there was no room at all; true if it is worth to look again.
     #[cold]
-    pub(super) fn make_room(&self, tail: Ticket, fenced: &mut bool) -> bool {
+    pub(super) fn make_room(&self, turn: Turn, fenced: &mut bool) -> bool {
         if !*fenced {
             // SeqCst: in the total order with the same fence of other threads, so that of two threads that pop from one full queue
             // each and push into the other's, at least one finds room.
@@ -87,19 +89,20 @@ impl<T> Ring<T> {
             *fenced = true;
             return true;
         }
-        match self.room(tail) {
+        match self.room(turn) {
             Room::None => return false,
-            Room::Ahead(count) => self.pass_over(tail, count),
-            Room::Void(count) => self.skip(tail, count),
+            Room::Ahead(count) => self.pass_over(turn, count),
+            Room::Void(count) => self.skip(turn, count),
             Room::Again => {}
         }
         true
     }
 
     /// With a tail whose slot was seen not to be free: whether some other slot is.
-    pub(super) fn room(&self, tail: Ticket) -> Room {
-        // Acquire, all of these: none may be looked at later than the tail is again.
-        let head = self.head.load(Ordering::Acquire);
+    pub(super) fn room(&self, turn: Turn) -> Room {
+        let tail = turn.ticket;
+        // These acquire, as all loads here: none may be looked at later than the tail is again.
+        let head = self.head.read().ticket;
         let capacity = self.capacity();
         // What is void already is in nobody's way.
         let void = self.count_while(tail, capacity, |slot| slot.is_void());
@@ -121,9 +124,8 @@ impl<T> Ring<T> {
             return Room::Again;
         }
         let ahead = (1..end).find(|&count| self.slot(self.advance(tail, count)).free() != Free::No);
-        // Relaxed: acquired when it was read first. Last, behind loads that acquire: the tail did not move while the slots were
-        // looked at.
-        if self.tail.load(Ordering::Relaxed) != tail {
+        // Last, behind loads that acquire: the tail did not move while the slots were looked at.
+        if self.tail.read().ticket != tail {
             return Room::Again;
         }
         ahead.map_or(Room::None, Room::Ahead)
@@ -132,7 +134,8 @@ impl<T> Ring<T> {
     /// Makes the tickets from the tail on nobody's, so many at most, up to one whose slot became free in time, and moves the
     /// tail past them.
     #[cold]
-    pub(super) fn pass_over(&self, tail: Ticket, count: usize) {
+    pub(super) fn pass_over(&self, turn: Turn, count: usize) {
+        let tail = turn.ticket;
         let mut count = count;
         let mut barrier = false;
         if self.slots.asymmetric() {
@@ -151,22 +154,23 @@ impl<T> Ring<T> {
         }
         let void = self.count_while(tail, count, |slot| slot.pass(barrier));
         if void > 0 {
-            self.skip(tail, void);
+            self.skip(turn, void);
         }
     }
 
     /// Moves the tail past tickets that are nobody's.
-    pub(super) fn skip(&self, tail: Ticket, void: usize) {
+    pub(super) fn skip(&self, turn: Turn, void: usize) {
+        let tail = turn.ticket;
         self.note_void(self.advance(tail, void - 1));
         // Losing means that somebody else moved it.
-        Self::take(&self.tail, tail, self.advance(tail, void));
+        self.tail.take(turn, self.advance(tail, void));
     }
 
     /// Remembers a ticket that is nobody's.
     pub(super) fn note_void(&self, ticket: Ticket) {
-        // Relaxed, all: the exchange of the tail, or of the slot's word, comes after and publishes it.
+        // Relaxed, all: the taking of the tail's tickets, or the exchange of the slot's word, comes after and publishes it.
         let mut last = self.rare.void.load(Ordering::Relaxed);
-        while (ticket.wrapping_sub(last) as i64) > 0 {
+        while older(last, ticket) {
             match self.rare.void.compare_exchange(last, ticket, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 // Losing means that another void ticket was noted; perhaps a later one.
