@@ -52,10 +52,12 @@ impl Estimate {
         let slower = |few, many| if crowd { many } else { few };
         match cell.workload {
             "memory" => {
-                let once = match (map, cell.value == TEXT) {
-                    (false, _) => 25.0,
-                    (true, false) => 150.0,
-                    (true, true) => 380.0,
+                let once = match (cell.kind, cell.value == TEXT) {
+                    ("hash", false) => 150.0,
+                    ("hash", true) => 400.0,
+                    ("ordered", false) => 300.0,
+                    ("ordered", true) => 1200.0,
+                    _ => 25.0,
                 };
                 Estimate { once, ..usual }
             }
@@ -63,14 +65,17 @@ impl Estimate {
             _ if cell.kind == "stopped" => fixed(170.0, 0.0, 5, 0),
             "grow-10m" => fixed(slower(2000.0, 4000.0), slower(2500.0, 5000.0), 3, 1),
             // A million insertions with a timestamp each are enough.
-            "grow" | "grow-ascending" => fixed(slower(75.0, 110.0), slower(340.0, 480.0), 5, 1),
-            "mix-rapid-grow" => fixed(95.0, 0.0, 7, 0),
-            "mix-read-heavy" | "mix-exchange" => Estimate { once: 150.0, ..usual },
+            "grow" => fixed(slower(40.0, 65.0), slower(200.0, 330.0), 5, 1),
+            "grow-ascending" => fixed(15.0, 70.0, 5, 1),
+            "mix-rapid-grow" => fixed(30.0, 0.0, 7, 0),
+            "mix-read-heavy" | "mix-exchange" => Estimate { once: 100.0, ..usual },
             // Once a row, in the first cell of its size; the others find it filled.
-            "read-1m" if map && cell.threads == 1 => Estimate { once: 200.0, ..usual },
+            "read-1m" if map && cell.threads == 1 => Estimate { once: 300.0, ..usual },
+            "read-1m" if cell.value == TEXT && cell.kind == "ordered" => Estimate { once: 1400.0, ..usual },
             "read-1m" if cell.value == TEXT => Estimate { once: 390.0, ..usual },
             "read-1m-pinned" => Estimate { once: 90.0, ..usual },
-            "read-1k" if cell.value == TEXT => Estimate { once: 160.0, ..usual },
+            // The first cell of all.
+            "read-1k" if cell.kind == "ordered" && cell.threads == 1 => Estimate { once: 100.0, ..usual },
             // Each thread sets its first timers before.
             "timers" => Estimate {
                 run: beside + 5.0 * cell.threads as f64,

@@ -16,8 +16,8 @@ use crate::plan::{Cell, Part, Plan, Row};
 use crate::report::data::{CellReport, RowReport};
 use crate::run::{Event, Measured, left_out};
 
-/// The longest run of a usual plan takes a few seconds, on a slow machine some more.
-const HANGS: u32 = 60;
+/// A run that takes so many times what all of its row's in the cell should has hung, but none that is shorter than so many ticks.
+const HANGS: (u32, u32) = (20, 15);
 /// Silence is counted in these: a machine that was suspended has not been silent for all that time.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -29,9 +29,9 @@ pub fn run(plan: &Plan, mut show: impl FnMut(&CellReport)) -> Result<Vec<CellRep
     let mut reports = Vec::new();
     while reports.len() < cells.len() {
         let mut worker = Worker::start(reports.len(), &without)?;
-        let mut running = None;
+        let mut running: Option<(usize, &Row)> = None;
         loop {
-            match worker.next() {
+            match worker.next(running.map_or(HANGS.1, |(cell, _)| patience(plan, cells[cell].1))) {
                 Heard::Event(Event::Runs { cell, row }) => {
                     let (part, at) = cells[cell];
                     if running.map(|(cell, _)| cell) != Some(cell) {
@@ -54,9 +54,10 @@ pub fn run(plan: &Plan, mut show: impl FnMut(&CellReport)) -> Result<Vec<CellRep
                     let Some((cell, row)) = running else {
                         return Err("the measuring process does not start".into());
                     };
-                    let name = left_out(cells[cell].1, row);
+                    let at = cells[cell].1;
+                    let (name, ticks) = (left_out(at, row), patience(plan, at));
                     bar.suspend(|| {
-                        eprintln!("{name} did not end a run within {HANGS} s and is left out from here on");
+                        eprintln!("{name} did not end a run within {ticks} s and is left out from here on");
                     });
                     without.push(name);
                     break;
@@ -77,6 +78,12 @@ fn bar(plan: &Plan) -> ProgressBar {
         .expect("a constant template is valid");
     bar.set_style(style);
     bar
+}
+
+/// How many ticks a run of the cell may take.
+fn patience(plan: &Plan, cell: &Cell) -> u32 {
+    let (times, least) = HANGS;
+    (plan.duration_of_row(cell) * times).div_duration_f64(TICK).ceil().max(f64::from(least)) as u32
 }
 
 /// Planned milliseconds of some cells.
@@ -139,8 +146,9 @@ impl Worker {
         Ok(Worker { process, orders, events, failed: None })
     }
 
-    fn next(&mut self) -> Heard {
-        for _ in 0..HANGS {
+    /// The next event, if there is one within so many ticks.
+    fn next(&mut self, ticks: u32) -> Heard {
+        for _ in 0..ticks {
             match self.events.recv_timeout(TICK) {
                 Ok(Ok(event)) => return Heard::Event(event),
                 Ok(Err(why)) => {
