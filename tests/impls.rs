@@ -130,8 +130,11 @@ mod rayon {
         assert_eq!((&map.pin()).into_par_iter().count(), ITEMS as usize);
         (&map).par_extend((0..ITEMS).into_par_iter().map(|n| (n, n)));
         assert_eq!(map.into_par_iter().map(|(_, v)| v).sum::<u64>(), ITEMS * (ITEMS - 1) / 2);
-        let set: HashSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 10).collect();
-        assert_eq!(set.len(), 10);
+        let mut set: HashSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 10).collect();
+        (&set).par_extend([10_u64]);
+        set.par_extend([11_u64]);
+        assert_eq!(set.pin().par_iter().sum::<u64>(), 66);
+        assert_eq!(set.into_par_iter().count(), 12);
     }
 
     #[test]
@@ -147,6 +150,7 @@ mod rayon {
         assert!(map.into_par_iter().map(|(n, _)| n).collect::<Vec<_>>().into_iter().eq(0..ITEMS));
         let mut set: OrderedSet<u64> = (0..ITEMS).into_par_iter().map(|n| n % 1000).collect();
         set.par_extend([5000_u64]);
+        assert_eq!(set.pin().par_iter().min(), Some(&0));
         assert_eq!(set.into_par_iter().max(), Some(5000));
     }
 }

@@ -29,7 +29,7 @@ use crate::sync::const_fn;
 /// assert!(pinned.contains("a"));
 /// ```
 pub struct HashSet<T, S = RandomState, R: Reclaim = Epoch> {
-    pub(super) map: HashMap<T, (), S, R>,
+    pub(crate) map: HashMap<T, (), S, R>,
 }
 
 #[cfg(feature = "std")]

@@ -23,7 +23,7 @@ use crate::reclaim::{Epoch, Reclaim};
 /// ```
 #[must_use = "an unused handle ends its critical section at once"]
 pub struct HashSetRef<'s, T, S = RandomState, R: Reclaim = Epoch> {
-    pub(super) set: &'s HashSet<T, S, R>,
+    pub(crate) set: &'s HashSet<T, S, R>,
     pub(super) guard: Held<R>,
 }
 

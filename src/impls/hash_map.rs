@@ -8,7 +8,7 @@ mod parallel {
     use rayon::iter::plumbing::{Folder, UnindexedConsumer, UnindexedProducer, bridge_unindexed};
     use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
 
-    use crate::hash_map::{HashMap, HashMapRef, HashSet, Iter};
+    use crate::hash_map::{HashMap, HashMapRef, HashSet, HashSetRef, Iter};
     use crate::reclaim::{Accepts, Reclaim};
 
     /// The entries of a map, lent to rayon's threads. The caller's guard protects them, not one of each thread: they may
@@ -141,6 +141,17 @@ mod parallel {
         }
     }
 
+    impl<T, S, R> ParallelExtend<T> for HashSet<T, S, R>
+    where
+        T: Hash + Eq + Send + Sync,
+        S: BuildHasher + Sync,
+        R: Reclaim<Garbage: Sync>,
+    {
+        fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, elements: I) {
+            (&*self).par_extend(elements);
+        }
+    }
+
     impl<T, S, R> FromParallelIterator<T> for HashSet<T, S, R>
     where
         T: Hash + Eq + Send + Sync,
@@ -148,9 +159,28 @@ mod parallel {
         R: Accepts<(T, ())> + Reclaim<Garbage: Sync>,
     {
         fn from_par_iter<I: IntoParallelIterator<Item = T>>(elements: I) -> Self {
-            let set = Self::default();
-            (&set).par_extend(elements);
+            let mut set = Self::default();
+            set.par_extend(elements);
             set
+        }
+    }
+
+    impl<'a, T: Sync, S, R: Reclaim> IntoParallelIterator for &'a HashSetRef<'_, T, S, R> {
+        type Item = &'a T;
+        type Iter = rayon::iter::Map<ParIter<'a, T, ()>, fn((&'a T, &'a ())) -> &'a T>;
+
+        /// The elements, lent by the handle's guard.
+        fn into_par_iter(self) -> Self::Iter {
+            self.set.map.par_iter(self.guard()).map(|(element, ())| element)
+        }
+    }
+
+    impl<T: Send, S, R: Reclaim> IntoParallelIterator for HashSet<T, S, R> {
+        type Item = T;
+        type Iter = rayon::vec::IntoIter<T>;
+
+        fn into_par_iter(self) -> Self::Iter {
+            self.into_iter().collect::<Vec<_>>().into_par_iter()
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
 
-use crate::ordered_map::{Layout, OrderedMapRef};
+use crate::ordered_map::{Layout, OrderedMapRef, OrderedSetRef};
 use crate::reclaim::{Accepts, Reclaim};
 use crate::{OrderedMap, OrderedSet};
 
@@ -97,5 +97,17 @@ impl<T: Send, R: Reclaim, L: Layout<T, ()>> IntoParallelIterator for OrderedSet<
     /// The elements by value, indexed by their place in the set.
     fn into_par_iter(self) -> Self::Iter {
         self.into_iter().collect::<Vec<_>>().into_par_iter()
+    }
+}
+
+impl<'p, T: Ord + Sync, R: Reclaim, L: Layout<T, ()>> IntoParallelIterator
+    for &'p OrderedSetRef<'_, T, R, L>
+{
+    type Item = &'p T;
+    type Iter = rayon::vec::IntoIter<&'p T>;
+
+    /// The elements of one scan, lent by the handle's guard and not by one of each job.
+    fn into_par_iter(self) -> Self::Iter {
+        self.iter().collect::<Vec<_>>().into_par_iter()
     }
 }
